@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 
@@ -24,6 +26,11 @@ class MailKind(StrEnum):
     REQUEST_VERIFICATION = "request_verification"
     REQUEST_PASSWORD_RESET = "request_password_reset"
 
+    @property
+    def is_request(self) -> bool:
+        """Whether this is a question to be resolved into a mail, not a mail."""
+        return self in (MailKind.REQUEST_VERIFICATION, MailKind.REQUEST_PASSWORD_RESET)
+
 
 @dataclass(frozen=True, slots=True)
 class OutboxMail:
@@ -37,3 +44,47 @@ class OutboxMail:
     created_at: datetime
     expires_at: datetime
     attempts: int = 0
+
+
+class OutboxStore(Protocol):
+    """Rows of the outbox (F-12).
+
+    A row waits until `complete`, `park` or `drop` ends it. These three, `retry`, `release` and `replace`
+    leave a row alone that has ended, so a worker that lost its lease undoes nothing.
+    """
+
+    def add(self, mail: OutboxMail) -> None:
+        """Queue a mail, due at once."""
+
+    def lease(self, now: datetime, until: datetime, limit: int) -> list[OutboxMail]:
+        """Take up to `limit` rows that are due and not leased at `now`, oldest first, until `until`.
+
+        `attempts` goes up by one, in the row and in the returned mail. Only the oldest waiting row of a
+        recipient can be taken, so one that is leased or waits for a retry holds the younger ones back:
+        mails to one person arrive in their order.
+        """
+
+    def complete(self, id: UUID, now: datetime) -> None:
+        """The mail was handed over."""
+
+    def retry(self, id: UUID, at: datetime, error: str) -> None:
+        """End the lease; the row is due again at `at`."""
+
+    def park(self, id: UUID, now: datetime, error: str) -> None:
+        """The mail failed for good; it stays for people to look at."""
+
+    def drop(self, id: UUID, now: datetime, reason: str) -> None:
+        """The mail is not to be sent any more."""
+
+    def release(self, ids: Sequence[UUID]) -> None:
+        """Give leases back unused: due at once, and `attempts` goes back down by one."""
+
+    def replace(self, old_id: UUID, mail: OutboxMail) -> bool:
+        """Turn a request row into its mail: the row takes over every value of `mail`, the id too.
+
+        It keeps its lease, its attempts and its place in the queue, so the caller may send at once.
+        False if the row has ended or is gone; the mail is then not queued and must not be sent.
+        """
+
+    def backlog(self, now: datetime) -> int:
+        """How many rows wait, due or not."""
