@@ -100,11 +100,6 @@ class TokenExpired(DomainError):
     message = "The token has expired. Ask for a new one."
 
 
-class TokenUsed(DomainError):
-    reason = "TOKEN_USED"
-    message = "The token has been used. Ask for a new one."
-
-
 class TokenReused(DomainError):
     """An old refresh token came back: the session is over (RFC 9700 §4.14.2)."""
 
@@ -115,6 +110,24 @@ class TokenReused(DomainError):
 class SessionRevoked(DomainError):
     reason = "SESSION_REVOKED"
     message = "The session has ended. Sign in again."
+
+
+# The one-time tokens of mails: not found, or found but of no use any more.
+
+
+class LinkInvalid(DomainError):
+    reason = "TOKEN_INVALID"
+    message = "The link is not valid. Ask for a new mail."
+
+
+class LinkExpired(DomainError):
+    reason = "TOKEN_EXPIRED"
+    message = "The link has expired. Ask for a new mail."
+
+
+class LinkUsed(DomainError):
+    reason = "TOKEN_USED"
+    message = "The link has been used already, or a newer mail replaced it."
 
 
 # Becoming somebody.

@@ -1,0 +1,143 @@
+"""Accounts: a person, as this deployment knows them."""
+
+from __future__ import annotations
+
+import encodings.idna
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from identity.domain.errors import InvalidRequest
+
+_LOCAL_PART = re.compile(r"[^\x00-\x20\x7f,;:<>()\[\]\\\"@\s]{1,64}")
+_DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+class AccountStatus(StrEnum):
+    """`LOCKED` is for the security of its owner and can be undone by them; `DISABLED` only by an administrator."""
+
+    ACTIVE = "active"
+    LOCKED = "locked"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person. `number` is the small integer some products show; it never decides anything (Z-31)."""
+
+    id: UUID
+    number: int
+    email: str | None
+    phone: str | None
+    first_name: str
+    last_name: str
+    locale: str
+    avatar_url: str | None
+    status: AccountStatus
+    role: str | None
+    created_at: datetime
+    updated_at: datetime
+    email_verified_at: datetime | None = None
+    password_hash: str | None = field(default=None, repr=False)
+    require_password_change: bool = False
+    password_expires_at: datetime | None = None
+    sign_in_count: int = 0
+    current_sign_in_at: datetime | None = None
+    current_sign_in_ip: str | None = None
+    last_sign_in_at: datetime | None = None
+    last_sign_in_ip: str | None = None
+    locked_at: datetime | None = None
+    provider: str = "local"
+    provider_uid: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name to greet with; may be empty."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account about to be written; the database gives it its number."""
+
+    id: UUID
+    email: str | None
+    phone: str | None
+    first_name: str
+    last_name: str
+    locale: str
+    role: str | None
+    password_hash: str = field(repr=False)
+    created_at: datetime
+    email_verified_at: datetime | None = None
+
+
+class AccountStore(Protocol):
+    """Rows of accounts. `email` and `phone` are canonical everywhere."""
+
+    def add(self, account: NewAccount) -> Account | None:
+        """Write a new account; None when its address or number belongs to somebody already."""
+
+    def get(self, account_id: UUID) -> Account | None: ...
+
+    def find(self, *, email: str | None = None, phone: str | None = None) -> Account | None:
+        """The account with this canonical e-mail address, or this E.164 number."""
+
+    def sign_in(
+        self, account_id: UUID, *, password_hash: str, rehashed: str | None, now: datetime, ip: str | None
+    ) -> Account | None:
+        """Count a sign-in, if the password is still the one that was proven (F-09); else None.
+
+        Takes the row's lock, so that a password change or a disabling waits or is seen.
+        """
+
+    def set_password(self, account_id: UUID, *, password_hash: str, now: datetime, replaces: str | None = None) -> bool:
+        """Write a new password and clear every demand to change it.
+
+        With `replaces`, only while that is still the stored hash.
+        """
+
+    def verify_email(self, account_id: UUID, *, email: str, now: datetime) -> Account | None:
+        """Mark the address as proven, if it is still the account's; None otherwise."""
+
+
+def canonical_email(raw: str, *, field: str = "email") -> str:
+    """The one spelling under which an address is stored, compared, throttled and mailed (LG-05).
+
+    NFC; the domain in IDNA lower case; the local part with ASCII letters lowered and nothing else,
+    so that no two people merge (Django CVE-2019-19844). At most 254 bytes.
+    Raises InvalidRequest for anything that is not exactly one plain address.
+    """
+    text = unicodedata.normalize("NFC", raw)
+    local, at, domain = text.rpartition("@")
+    domain = _ascii_domain(domain)
+    address = f"{local.translate(_LOWER)}@{domain}"
+    if (
+        not at
+        or not _LOCAL_PART.fullmatch(local)
+        or not _DOMAIN.fullmatch(domain)
+        or len(address.encode("utf-8", "surrogatepass")) > 254
+        or not local.isprintable()
+    ):
+        raise InvalidRequest("This is not an e-mail address.", field=field)
+    return address
+
+
+def _ascii_domain(domain: str) -> str:
+    """The IDNA form of a domain; empty when there is none that keeps different domains apart."""
+    if domain.isascii():
+        return domain.translate(_LOWER)
+    try:
+        labels = [label.lower() for label in domain.split(".")]
+        encoded = [encodings.idna.ToASCII(label) for label in labels]
+        # The standard library maps "ß" to "ss" as IDNA 2003 did: an address that would change is refused.
+        if [encodings.idna.ToUnicode(label) for label in encoded] != labels:
+            return ""
+        return b".".join(encoded).decode("ascii").translate(_LOWER)
+    except UnicodeError:
+        return ""

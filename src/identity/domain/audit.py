@@ -1,0 +1,54 @@
+"""Audit: what happened to whom, written in the transaction that did it (LO-01).
+
+An event holds ids, closed words and a source, never a password, code, token or full address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+
+class Event(StrEnum):
+    """What can happen. A name is a fact in the past tense."""
+
+    SETUP_COMPLETED = "setup_completed"
+    ACCOUNT_REGISTERED = "account_registered"
+    REGISTRATION_REPEATED = "registration_repeated"
+    EMAIL_VERIFIED = "email_verified"
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGN_IN_BLOCKED = "sign_in_blocked"
+    SIGN_IN_REFUSED = "sign_in_refused"
+    SIGNED_OUT = "signed_out"
+    PASSWORD_RESET_SENT = "password_reset_sent"
+    PASSWORD_RESET = "password_reset"
+    PASSWORD_CHANGED = "password_changed"
+    SESSION_EVICTED = "session_evicted"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"
+    REFRESH_TOKEN_AHEAD = "refresh_token_ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One fact. `factor` is what was proven, `detail` holds closed words only."""
+
+    id: UUID
+    at: datetime
+    event: Event
+    account_id: UUID | None = None
+    tenant_id: UUID | None = None
+    session_id: UUID | None = None
+    source: str | None = None
+    factor: str | None = None
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+class AuditStore(Protocol):
+    """The journal: only ever appended to."""
+
+    def add(self, event: AuditEvent) -> None: ...

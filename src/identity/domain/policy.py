@@ -1,0 +1,120 @@
+"""What a deployment allows: roles, lifetimes, password and registration rules.
+
+A preset (`identity.presets`) fills these values; nothing here reads a file or the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from identity.domain.errors import RoleNotAllowed
+
+Permissions = Mapping[str, Mapping[str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A named set of permissions; a higher `level` never answers to a lower one.
+
+    `creates_tenant` is the kind of tenant that registering with this role creates; `self_register`
+    False means that the role is only given by an invitation or an administrator (AZ-05).
+    """
+
+    key: str
+    name: str
+    level: int
+    permissions: Permissions = field(default_factory=dict)
+    requires_mfa: bool = False
+    self_register: bool = False
+    creates_tenant: str | None = None
+    password_reset: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """Lengths are in Unicode code points; 8 is a floor that no preset goes below (PW-01)."""
+
+    min_length: int = 8
+    min_length_single_factor: int = 15
+    composition: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.min_length, self.min_length_single_factor) < 8:
+            raise ValueError("A password policy below 8 characters is not allowed (PW-01).")
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """How people become somebody.
+
+    `uniform` answers alike for free and taken addresses and tells the owner by mail (Z-24);
+    `signs_in` returns a session at once (Z-25), which is why the two exclude each other.
+    """
+
+    open: bool = True
+    default_role: str = "user"
+    uniform: bool = True
+    signs_in: bool = False
+    unique_tenant_names: bool = False
+
+    def __post_init__(self) -> None:
+        if self.uniform and self.signs_in:
+            raise ValueError("Registration cannot hide taken addresses and sign people in at once.")
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long things live (RC-02, SE-03, JW-03); `refresh_grace` may be zero, at most 60 s (SE-02)."""
+
+    access_token: timedelta = timedelta(minutes=15)
+    session_idle: timedelta = timedelta(days=7)
+    session: timedelta = timedelta(days=30)
+    short_session: timedelta = timedelta(hours=12)
+    refresh_grace: timedelta = timedelta(seconds=10)
+    email_verification: timedelta = timedelta(hours=24)
+    password_reset: timedelta = timedelta(minutes=60)
+    temporary_password: timedelta = timedelta(hours=24)
+
+    def __post_init__(self) -> None:
+        if not timedelta(0) <= self.refresh_grace <= timedelta(seconds=60):
+            raise ValueError("refresh_grace must be between 0 and 60 seconds (SE-02).")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one deployment."""
+
+    name: str
+    roles: Mapping[str, Role]
+    setup_role: str
+    setup_tenant_kind: str = "company"
+    password: PasswordPolicy = PasswordPolicy()
+    registration: Registration = Registration()
+    lifetimes: Lifetimes = Lifetimes()
+    verified_email_to_sign_in: bool = True
+    max_sessions: int = 20
+    locale: str = "en"
+
+    def __post_init__(self) -> None:
+        for key in (self.setup_role, self.registration.default_role):
+            if key not in self.roles:
+                raise ValueError(f"The policy {self.name!r} names the role {key!r} but does not define it.")
+
+    def registration_role(self, key: str | None) -> Role:
+        """The role somebody registers with. Raises RoleNotAllowed for any other than a self-service one (AZ-05)."""
+        role = self.roles.get(key or self.registration.default_role)
+        if role is None or not role.self_register:
+            raise RoleNotAllowed(field="role")
+        return role
+
+    def level_of(self, key: str | None) -> int:
+        """The level of a built-in role; 0 where there is none."""
+        role = self.roles.get(key or "")
+        return role.level if role else 0
+
+    def permissions_of(self, key: str | None) -> Permissions:
+        """The permission matrix of a built-in role."""
+        role = self.roles.get(key or "")
+        return role.permissions if role else {}

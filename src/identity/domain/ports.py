@@ -1,0 +1,127 @@
+"""What the domain needs of the world, as protocols; `server.py` supplies the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from identity.domain.accounts import AccountStore
+from identity.domain.audit import AuditStore
+from identity.domain.deployment import DeploymentStore
+from identity.domain.mails import OutboxStore
+from identity.domain.one_time_tokens import OneTimeTokenStore
+from identity.domain.policy import Policy
+from identity.domain.revocations import RevocationStore, RevokedSessions
+from identity.domain.sessions import SessionStore
+from identity.domain.signing_keys import SigningKeyStore
+from identity.domain.tenants import TenantStore
+from identity.domain.throttles import ThrottleStore
+from identity.domain.tokens import AccessClaims
+
+R = TypeVar("R")
+
+
+class Transaction(Protocol):
+    """The stores of one unit of work: all of it is committed, or none."""
+
+    @property
+    def accounts(self) -> AccountStore: ...
+    @property
+    def tenants(self) -> TenantStore: ...
+    @property
+    def sessions(self) -> SessionStore: ...
+    @property
+    def one_time_tokens(self) -> OneTimeTokenStore: ...
+    @property
+    def throttles(self) -> ThrottleStore: ...
+    @property
+    def revocations(self) -> RevocationStore: ...
+    @property
+    def signing_keys(self) -> SigningKeyStore: ...
+    @property
+    def outbox(self) -> OutboxStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
+    @property
+    def deployment(self) -> DeploymentStore: ...
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run `action` once this unit is committed; never if it is rolled back."""
+
+
+class Database(Protocol):
+    """The whole interface to storage. Never hash, mail or wait inside `fn`."""
+
+    def read(self, fn: Callable[[Transaction], R], /) -> R: ...
+    def write(self, fn: Callable[[Transaction], R], /) -> R: ...
+    def submit_write(self, fn: Callable[[Transaction], R], /) -> Future[R]:
+        """The same as `write`, without waiting: for callers that live on an event loop."""
+
+
+class PasswordHasher(Protocol):
+    """Slow on purpose, and as slow for nobody as for somebody (PW-05, LG-01)."""
+
+    def hash(self, password: str) -> str: ...
+    def verify(self, password: str, stored: str | None) -> bool: ...
+    def needs_rehash(self, stored: str) -> bool: ...
+
+
+class RefreshClaim(Protocol):
+    @property
+    def session_id(self) -> UUID: ...
+    @property
+    def counter(self) -> int: ...
+
+
+class RefreshTokens(Protocol):
+    """Opaque tokens that carry a session and a counter; nothing of them is stored (SE-01)."""
+
+    def issue(self, session_id: UUID, counter: int) -> str: ...
+    def read(self, token: str) -> RefreshClaim | None: ...
+
+
+class AccessTokens(Protocol):
+    def mint(self, claims: AccessClaims) -> str: ...
+    def verify(self, token: str, now: datetime) -> AccessClaims: ...
+
+
+class Vault(Protocol):
+    """Encryption at rest; `context` binds a ciphertext to its place."""
+
+    def seal(self, plaintext: bytes, context: str) -> bytes: ...
+    def open(self, sealed: bytes, context: str) -> bytes: ...
+
+
+class ThrottleKeys(Protocol):
+    def digest(self, kind: str, value: str) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Randomness that must not be guessed."""
+
+    new_token: Callable[[], str]
+    digest: Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a use case may touch."""
+
+    database: Database
+    policy: Policy
+    clock: Callable[[], datetime]
+    passwords: PasswordHasher
+    is_common_password: Callable[[str], bool]
+    refresh_tokens: RefreshTokens
+    access_tokens: AccessTokens
+    vault: Vault
+    secrets: Secrets
+    throttle_keys: ThrottleKeys
+    revoked: RevokedSessions
+    wake_mail: Callable[[], None]
+    bootstrap_secret: str

@@ -1,0 +1,100 @@
+"""Sessions: one sign-in on one device, and the rules by which it goes on or ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Protocol
+from uuid import UUID
+
+PASSWORD_CHANGE = "password_change"
+"""The scope of a session that may only change the password, read itself and sign out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a client says of itself. Labels only: they never skip a factor (Z-28)."""
+
+    type: str = ""
+    name: str = ""
+    os: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A sign-in. `counter` is the number of the one refresh token that is live.
+
+    `idle_expires_at` moves with every refresh, `expires_at` never does (SE-03). A session with a
+    `scope` has no refresh token.
+    """
+
+    id: UUID
+    account_id: UUID
+    tenant_id: UUID | None
+    role: str | None
+    level: int
+    counter: int
+    amr: tuple[str, ...]
+    authenticated_at: datetime
+    idle_expires_at: datetime
+    expires_at: datetime
+    refreshed_at: datetime | None = None
+    scope: str | None = None
+    device: Device = Device()
+    origin: str = ""
+    user_agent: str = ""
+    ip: str | None = None
+    revoked_at: datetime | None = None
+    revoked_reason: str | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether the session still works at `now`."""
+        return self.revoked_at is None and now < self.idle_expires_at and now < self.expires_at
+
+
+class Presented(Enum):
+    """What a presented refresh token is, compared with the session's counter (F-01)."""
+
+    CURRENT = auto()
+    PARENT_IN_GRACE = auto()
+    REUSED = auto()
+    AHEAD = auto()
+
+
+def classify(session: Session, counter: int, now: datetime, grace: timedelta) -> Presented:
+    """Judge a refresh token of a live session.
+
+    Only the immediate parent of the live token, within `grace` of the rotation, gets the same
+    successor again; anything older is theft until proven otherwise (RFC 9700 §4.14.2). A counter
+    ahead of the stored one means that the database went back in time.
+    """
+    if counter == session.counter:
+        return Presented.CURRENT
+    if counter > session.counter:
+        return Presented.AHEAD
+    recent = session.refreshed_at is not None and now < session.refreshed_at + grace
+    return Presented.PARENT_IN_GRACE if counter == session.counter - 1 and recent else Presented.REUSED
+
+
+class SessionStore(Protocol):
+    """Rows of sessions."""
+
+    def add(self, session: Session) -> None: ...
+
+    def get(self, session_id: UUID) -> Session | None: ...
+
+    def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
+        """Advance the counter, if it is `counter` and session and account are live: one statement (F-01)."""
+
+    def revoke(self, session_id: UUID, *, now: datetime, reason: str) -> Session | None:
+        """End a session; None when it had ended before."""
+
+    def revoke_all(
+        self, account_id: UUID, *, now: datetime, reason: str, except_id: UUID | None = None
+    ) -> list[Session]:
+        """End every live session of an account but one, and return those that were ended."""
+
+    def revoke_oldest(self, account_id: UUID, *, keep: int, now: datetime, reason: str) -> list[Session]:
+        """End the oldest live sessions so that `keep` remain (SE-06)."""

@@ -1,0 +1,75 @@
+"""Tenants and memberships: the companies, associations or salons that people belong to."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant. `attributes` holds what a product adds, such as opening hours."""
+
+    id: UUID
+    number: int
+    kind: str
+    slug: str
+    name: str
+    created_at: datetime
+    email: str | None = None
+    phone: str | None = None
+    address: str | None = None
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    suspended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """A tenant about to be written; the database gives it its number."""
+
+    id: UUID
+    kind: str
+    slug: str
+    name: str
+    created_at: datetime
+    email: str | None = None
+    phone: str | None = None
+    address: str | None = None
+    attributes: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """An account's place in a tenant."""
+
+    account_id: UUID
+    tenant_id: UUID
+    role: str
+    created_at: datetime
+    department_id: str | None = None
+    team_ids: tuple[str, ...] = ()
+
+
+class TenantStore(Protocol):
+    """Rows of tenants and memberships."""
+
+    def add(self, tenant: NewTenant) -> Tenant | None:
+        """Write a new tenant; None when the slug is taken."""
+
+    def get(self, tenant_id: UUID) -> Tenant | None: ...
+
+    def add_membership(self, membership: Membership) -> None: ...
+
+    def memberships(self, account_id: UUID) -> list[tuple[Tenant, Membership]]:
+        """The tenants an account belongs to, oldest membership first."""
+
+
+def slugify(name: str) -> str:
+    """The slug of a tenant's name: lower-case ASCII letters, digits and single hyphens, 1 to 63 characters."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:56].strip("-") or "tenant"

@@ -1,0 +1,38 @@
+"""Rows of the revocation feed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, select
+
+from identity.domain.revocations import Revocation
+from identity.store.tables import revocations
+
+_VALUES = tuple(column for column in revocations.c if column.name != "id")
+_since = select(*_VALUES).where(revocations.c.at >= bindparam("since")).order_by(revocations.c.id)
+
+
+class Revocations:
+    """Implements `domain.revocations.RevocationStore`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, ended: Iterable[Revocation]) -> None:
+        rows = [
+            {
+                "session_id": revocation.session_id,
+                "account_id": revocation.account_id,
+                "at": revocation.at,
+                "reason": revocation.reason,
+                "expires_at": revocation.expires_at,
+            }
+            for revocation in ended
+        ]
+        if rows:
+            self._connection.execute(revocations.insert(), rows)
+
+    def since(self, at: datetime) -> list[Revocation]:
+        return [Revocation(**row._asdict()) for row in self._connection.execute(_since, {"since": at})]

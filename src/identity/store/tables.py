@@ -1,0 +1,233 @@
+"""Every table. Times are UTC, ids are UUIDs; races are decided by the unique constraints here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite, which keeps no time zone, stores it as plain UTC text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite counts by itself only in a column declared exactly INTEGER PRIMARY KEY.
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("number", _Number, Identity(), primary_key=True),
+    Column("id", Uuid(), nullable=False, unique=True),
+    Column("email", String(254), unique=True),
+    Column("phone", String(16), unique=True),
+    Column("first_name", String(100), nullable=False),
+    Column("last_name", String(100), nullable=False),
+    Column("locale", String(8), nullable=False),
+    Column("avatar_url", Text()),
+    Column("status", String(16), nullable=False),
+    Column("role", String(64)),
+    Column("email_verified_at", Utc()),
+    Column("password_hash", Text()),
+    Column("require_password_change", Boolean(), nullable=False, default=False),
+    Column("password_expires_at", Utc()),
+    Column("sign_in_count", Integer(), nullable=False, default=0),
+    Column("current_sign_in_at", Utc()),
+    Column("current_sign_in_ip", String(45)),
+    Column("last_sign_in_at", Utc()),
+    Column("last_sign_in_ip", String(45)),
+    Column("locked_at", Utc()),
+    Column("provider", String(32), nullable=False),
+    Column("provider_uid", String(255)),
+    Column("created_at", Utc(), nullable=False),
+    Column("updated_at", Utc(), nullable=False),
+    CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="reachable"),
+    sqlite_autoincrement=True,
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("number", _Number, Identity(), primary_key=True),
+    Column("id", Uuid(), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("slug", String(63), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    Column("email", String(254)),
+    Column("phone", String(32)),
+    Column("address", Text()),
+    Column("attributes", JSON(), nullable=False),
+    Column("suspended_at", Utc()),
+    Column("created_at", Utc(), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(64), nullable=False),
+    Column("department_id", String(64)),
+    Column("team_ids", JSON(), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE")),
+    Column("role", String(64)),
+    Column("level", Integer(), nullable=False),
+    Column("counter", BigInteger(), nullable=False),
+    Column("amr", String(64), nullable=False),
+    Column("scope", String(32)),
+    Column("authenticated_at", Utc(), nullable=False),
+    Column("refreshed_at", Utc()),
+    Column("idle_expires_at", Utc(), nullable=False),
+    Column("expires_at", Utc(), nullable=False),
+    Column("device_type", String(64), nullable=False),
+    Column("device_name", String(128), nullable=False),
+    Column("device_os", String(64), nullable=False),
+    Column("device_fingerprint", String(256), nullable=False),
+    Column("origin", String(32), nullable=False),
+    Column("user_agent", String(256), nullable=False),
+    Column("ip", String(45)),
+    Column("revoked_at", Utc()),
+    Column("revoked_reason", String(32)),
+    Index("ix_sessions_account_id_authenticated_at", "account_id", "authenticated_at"),
+)
+
+one_time_tokens = Table(
+    "one_time_tokens",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("purpose", String(32), nullable=False),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("email", String(254), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+    Column("expires_at", Utc(), nullable=False),
+    Column("consumed_at", Utc()),
+)
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("key", LargeBinary(32), primary_key=True),
+    Column("charges", Integer(), nullable=False),
+    # For a backoff the end of the wait, for a window its end.
+    Column("until", Utc(), nullable=False),
+    Column("charged_at", Utc(), nullable=False, index=True),
+)
+
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("id", _Number, Identity(), primary_key=True),
+    Column("session_id", Uuid(), nullable=False),
+    Column("account_id", Uuid(), nullable=False),
+    Column("at", Utc(), nullable=False, index=True),
+    Column("reason", String(32), nullable=False),
+    Column("expires_at", Utc(), nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(64), primary_key=True),
+    # Two replicas that make the same next key meet here, and one of them wins.
+    Column("generation", Integer(), nullable=False, unique=True),
+    Column("algorithm", String(16), nullable=False),
+    Column("sealed", LargeBinary(), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+    Column("signs_from", Utc(), nullable=False),
+    Column("signs_until", Utc(), nullable=False),
+    Column("published_until", Utc(), nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("recipient", String(254), nullable=False),
+    Column("locale", String(8), nullable=False),
+    Column("sealed", LargeBinary(), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer(), nullable=False, default=0),
+    Column("due_at", Utc(), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+    Column("expires_at", Utc(), nullable=False),
+    Column("finished_at", Utc()),
+    Column("error", String(128)),
+    Index("ix_outbox_status_due_at", "status", "due_at"),
+    Index("ix_outbox_recipient_status", "recipient", "status"),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("at", Utc(), nullable=False, index=True),
+    Column("event", String(48), nullable=False),
+    # Plain ids without foreign keys: the journal outlives what it speaks of.
+    Column("account_id", Uuid(), index=True),
+    Column("tenant_id", Uuid()),
+    Column("session_id", Uuid()),
+    Column("source", String(64)),
+    Column("factor", String(16)),
+    Column("detail", JSON(), nullable=False),
+)
+
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("id", Integer(), primary_key=True, autoincrement=False),
+    Column("set_up_at", Utc(), nullable=False),
+    CheckConstraint("id = 1", name="singleton"),
+)
