@@ -1,0 +1,1 @@
+"""Python stubs of the contract; generated, never edited."""

@@ -1,0 +1,1 @@
+"""Stubs of identity.v1."""
