@@ -1,0 +1,1 @@
+"""Mail: renders what the outbox holds and hands it to a transport."""
