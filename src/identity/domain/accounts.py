@@ -28,14 +28,15 @@ class AccountStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person. `number` is the small integer some products show; it never decides anything (Z-31)."""
+    """A person. `name` is the one to greet with and may be empty; `number` is the small integer some products show; it never decides anything (Z-31)."""
 
     id: UUID
     number: int
     email: str | None
     phone: str | None
-    first_name: str
-    last_name: str
+    first_name: str | None
+    last_name: str | None
+    name: str
     locale: str
     avatar_url: str | None
     status: AccountStatus
@@ -55,11 +56,6 @@ class Account:
     provider: str = "local"
     provider_uid: str | None = None
 
-    @property
-    def name(self) -> str:
-        """The name to greet with; may be empty."""
-        return f"{self.first_name} {self.last_name}".strip()
-
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
@@ -68,13 +64,27 @@ class NewAccount:
     id: UUID
     email: str | None
     phone: str | None
-    first_name: str
-    last_name: str
+    first_name: str | None
+    last_name: str | None
+    name: str
     locale: str
     role: str | None
     password_hash: str = field(repr=False)
     created_at: datetime
     email_verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """How a person is called. `full` stands alone where a product asks for one name only."""
+
+    first: str | None = None
+    last: str | None = None
+    full: str | None = None
+
+    @property
+    def display(self) -> str:
+        return self.full or " ".join(part for part in (self.first, self.last) if part)
 
 
 class AccountStore(Protocol):
@@ -88,13 +98,14 @@ class AccountStore(Protocol):
     def find(self, *, email: str | None = None, phone: str | None = None) -> Account | None:
         """The account with this canonical e-mail address, or this E.164 number."""
 
-    def sign_in(
-        self, account_id: UUID, *, password_hash: str, rehashed: str | None, now: datetime, ip: str | None
-    ) -> Account | None:
-        """Count a sign-in, if the password is still the one that was proven (F-09); else None.
+    def lock(self, account_id: UUID, *, password_hash: str) -> Account | None:
+        """Hold an account until this unit ends, if its password is still the one that was proven (F-09).
 
-        Takes the row's lock, so that a password change or a disabling waits or is seen.
+        A password change or a disabling that runs beside waits for this unit, or is seen by it.
         """
+
+    def count_sign_in(self, account_id: UUID, *, now: datetime, ip: str | None, rehashed: str | None) -> Account:
+        """Note a sign-in, and store the password under the present scheme where it was under an older one."""
 
     def set_password(self, account_id: UUID, *, password_hash: str, now: datetime, replaces: str | None = None) -> bool:
         """Write a new password and clear every demand to change it.

@@ -12,6 +12,9 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from identity.domain.callers import Source
+from identity.domain.ids import new_id
+
 
 class Event(StrEnum):
     """What can happen. A name is a fact in the past tense."""
@@ -52,3 +55,31 @@ class AuditStore(Protocol):
     """The journal: only ever appended to."""
 
     def add(self, event: AuditEvent) -> None: ...
+
+
+def record(
+    journal: AuditStore,
+    event: Event,
+    now: datetime,
+    *,
+    account_id: UUID | None = None,
+    tenant_id: UUID | None = None,
+    session_id: UUID | None = None,
+    source: Source | None = None,
+    factor: str | None = None,
+    **detail: str,
+) -> None:
+    """Append one event to the journal."""
+    journal.add(
+        AuditEvent(
+            id=new_id(now),
+            at=now,
+            event=event,
+            account_id=account_id,
+            tenant_id=tenant_id,
+            session_id=session_id,
+            source=source.address if source else None,
+            factor=factor,
+            detail=detail,
+        )
+    )

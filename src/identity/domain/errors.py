@@ -115,18 +115,18 @@ class SessionRevoked(DomainError):
 # The one-time tokens of mails: not found, or found but of no use any more.
 
 
-class LinkInvalid(DomainError):
-    reason = "TOKEN_INVALID"
+class LinkNotFound(DomainError):
+    reason = "LINK_NOT_FOUND"
     message = "The link is not valid. Ask for a new mail."
 
 
 class LinkExpired(DomainError):
-    reason = "TOKEN_EXPIRED"
+    reason = "LINK_EXPIRED"
     message = "The link has expired. Ask for a new mail."
 
 
 class LinkUsed(DomainError):
-    reason = "TOKEN_USED"
+    reason = "LINK_USED"
     message = "The link has been used already, or a newer mail replaced it."
 
 
@@ -148,6 +148,13 @@ class TenantNameTaken(DomainError):
     message = "A tenant with this name exists already."
 
 
+class AlreadyRegistered(DomainError):
+    """The address or the tenant's name is taken, and the preset does not say which (Z-24)."""
+
+    reason = "ALREADY_REGISTERED"
+    message = "An account with this address or a tenant with this name exists already."
+
+
 class TenantNotFound(DomainError):
     reason = "TENANT_NOT_FOUND"
     message = "There is no tenant with this slug."
@@ -163,9 +170,9 @@ class SetupDone(DomainError):
     message = "The first-run set-up has been completed and is closed."
 
 
-class RegistrationClosed(DomainError):
-    reason = "REGISTRATION_CLOSED"
-    message = "Registration is closed here. Ask an administrator for an invitation."
+class BootstrapSecretInvalid(DomainError):
+    reason = "BOOTSTRAP_SECRET_INVALID"
+    message = "The first-run set-up needs the bootstrap secret that stands on the server's console."
 
 
 # Passwords.

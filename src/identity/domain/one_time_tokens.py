@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from identity.domain.errors import LinkExpired, LinkInvalid, LinkUsed
+from identity.domain.errors import LinkExpired, LinkNotFound, LinkUsed
 
 
 class Purpose(StrEnum):
@@ -47,9 +47,9 @@ class OneTimeTokenStore(Protocol):
 
 
 def check(token: OneTimeToken | None, now: datetime) -> OneTimeToken:
-    """The token, if it is live. Raises LinkInvalid, LinkUsed or LinkExpired; expiry is exact (RC-02)."""
+    """The token, if it is live. Raises LinkNotFound, LinkUsed or LinkExpired; expiry is exact (RC-02)."""
     if token is None:
-        raise LinkInvalid(field="token")
+        raise LinkNotFound(field="token")
     if token.consumed_at is not None:
         raise LinkUsed(field="token")
     if now >= token.expires_at:

@@ -50,13 +50,14 @@ class Registration:
     """How people become somebody.
 
     `uniform` answers alike for free and taken addresses and tells the owner by mail (Z-24);
-    `signs_in` returns a session at once (Z-25), which is why the two exclude each other.
+    `signs_in` returns a session at once (Z-25), which is why the two exclude each other. Without
+    `name_the_conflict` a refusal does not say whether the address or the tenant's name is taken.
     """
 
-    open: bool = True
     default_role: str = "user"
     uniform: bool = True
     signs_in: bool = False
+    name_the_conflict: bool = True
     unique_tenant_names: bool = False
 
     def __post_init__(self) -> None:

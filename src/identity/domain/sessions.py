@@ -24,7 +24,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sign-in. `counter` is the number of the one refresh token that is live.
+    """A sign-in. `number` is None until it is written, `counter` is the number of the one refresh token that is live.
 
     `idle_expires_at` moves with every refresh, `expires_at` never does (SE-03). A session with a
     `scope` has no refresh token.
@@ -42,6 +42,8 @@ class Session:
     expires_at: datetime
     refreshed_at: datetime | None = None
     scope: str | None = None
+    remembered: bool = True
+    number: int | None = None
     device: Device = Device()
     origin: str = ""
     user_agent: str = ""
@@ -81,7 +83,7 @@ def classify(session: Session, counter: int, now: datetime, grace: timedelta) ->
 class SessionStore(Protocol):
     """Rows of sessions."""
 
-    def add(self, session: Session) -> None: ...
+    def add(self, session: Session) -> Session: ...
 
     def get(self, session_id: UUID) -> Session | None: ...
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+
+from identity.domain.errors import TenantNameTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Tenant:
     slug: str
     name: str
     created_at: datetime
+    updated_at: datetime
     email: str | None = None
     phone: str | None = None
     address: str | None = None
@@ -47,6 +50,20 @@ class NewTenant:
 class Membership:
     """An account's place in a tenant."""
 
+    number: int
+    account_id: UUID
+    tenant_id: UUID
+    role: str
+    created_at: datetime
+    updated_at: datetime
+    department_id: str | None = None
+    team_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewMembership:
+    """A membership about to be written; the database gives it its number."""
+
     account_id: UUID
     tenant_id: UUID
     role: str
@@ -63,7 +80,7 @@ class TenantStore(Protocol):
 
     def get(self, tenant_id: UUID) -> Tenant | None: ...
 
-    def add_membership(self, membership: Membership) -> None: ...
+    def add_membership(self, membership: NewMembership) -> Membership: ...
 
     def memberships(self, account_id: UUID) -> list[tuple[Tenant, Membership]]:
         """The tenants an account belongs to, oldest membership first."""
@@ -73,3 +90,21 @@ def slugify(name: str) -> str:
     """The slug of a tenant's name: lower-case ASCII letters, digits and single hyphens, 1 to 63 characters."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:56].strip("-") or "tenant"
+
+
+def add_tenant(tenants: TenantStore, tenant: NewTenant, *, unique_name: bool = False) -> Tenant:
+    """Write a tenant under its slug, or under the first numbered one that is free (F-06).
+
+    With `unique_name` a taken slug means a taken name. Raises TenantNameTaken.
+    """
+    for attempt in range(1, 6):
+        slug = tenant.slug if attempt == 1 else f"{tenant.slug}-{attempt}"
+        if added := tenants.add(replace(tenant, slug=slug)):
+            return added
+        if unique_name:
+            break
+    else:
+        # Five like-named tenants are a crowd: the rest get a part of their id, which nobody else has.
+        if added := tenants.add(replace(tenant, slug=f"{tenant.slug}-{tenant.id.hex[-6:]}")):
+            return added
+    raise TenantNameTaken(field="tenant_name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, Text, bindparam, func, select, update
 
 from identity.domain.accounts import Account, AccountStatus, NewAccount
 from identity.store.insert import insert_or_ignore
@@ -15,14 +15,12 @@ _COLUMNS = tuple(accounts.c)
 _get = select(*_COLUMNS).where(accounts.c.id == bindparam("id"))
 _by_email = select(*_COLUMNS).where(accounts.c.email == bindparam("email"))
 _by_phone = select(*_COLUMNS).where(accounts.c.phone == bindparam("phone"))
-_sign_in = (
+_lock = _get.where(accounts.c.password_hash == bindparam("proven")).with_for_update()
+_count_sign_in = (
     update(accounts)
-    .where(
-        accounts.c.id == bindparam("account"),
-        accounts.c.password_hash == bindparam("proven"),
-    )
+    .where(accounts.c.id == bindparam("account"))
     .values(
-        password_hash=bindparam("stored"),
+        password_hash=func.coalesce(bindparam("rehashed", type_=Text()), accounts.c.password_hash),
         sign_in_count=accounts.c.sign_in_count + 1,
         last_sign_in_at=accounts.c.current_sign_in_at,
         last_sign_in_ip=accounts.c.current_sign_in_ip,
@@ -65,6 +63,7 @@ class Accounts:
                 "phone": account.phone,
                 "first_name": account.first_name,
                 "last_name": account.last_name,
+                "name": account.name,
                 "locale": account.locale,
                 "status": AccountStatus.ACTIVE.value,
                 "role": account.role,
@@ -88,14 +87,14 @@ class Accounts:
         row = self._connection.execute(query, value).mappings().first()
         return row and to_account(row)
 
-    def sign_in(
-        self, account_id: UUID, *, password_hash: str, rehashed: str | None, now: datetime, ip: str | None
-    ) -> Account | None:
-        row = self._connection.execute(
-            _sign_in,
-            {"account": account_id, "proven": password_hash, "stored": rehashed or password_hash, "now": now, "ip": ip},
-        ).mappings().first()
+    def lock(self, account_id: UUID, *, password_hash: str) -> Account | None:
+        values = {"id": account_id, "proven": password_hash}
+        row = self._connection.execute(_lock, values).mappings().first()
         return row and to_account(row)
+
+    def count_sign_in(self, account_id: UUID, *, now: datetime, ip: str | None, rehashed: str | None) -> Account:
+        values = {"account": account_id, "now": now, "ip": ip, "rehashed": rehashed}
+        return to_account(self._connection.execute(_count_sign_in, values).mappings().one())
 
     def set_password(self, account_id: UUID, *, password_hash: str, now: datetime, replaces: str | None = None) -> bool:
         statement = _set_password if replaces is None else _set_password.where(accounts.c.password_hash == replaces)

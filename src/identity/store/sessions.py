@@ -17,6 +17,7 @@ _live = and_(
     sessions.c.idle_expires_at > bindparam("now"),
     sessions.c.expires_at > bindparam("now"),
 )
+_insert = sessions.insert().returning(*_COLUMNS)
 _get = select(*_COLUMNS).where(sessions.c.id == bindparam("id"))
 _rotate = (
     update(sessions)
@@ -54,9 +55,9 @@ class Sessions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, session: Session) -> None:
-        self._connection.execute(
-            sessions.insert(),
+    def add(self, session: Session) -> Session:
+        row = self._connection.execute(
+            _insert,
             {
                 "id": session.id,
                 "account_id": session.account_id,
@@ -66,6 +67,7 @@ class Sessions:
                 "counter": session.counter,
                 "amr": " ".join(session.amr),
                 "scope": session.scope,
+                "remembered": session.remembered,
                 "authenticated_at": session.authenticated_at,
                 "idle_expires_at": session.idle_expires_at,
                 "expires_at": session.expires_at,
@@ -77,7 +79,8 @@ class Sessions:
                 "user_agent": session.user_agent,
                 "ip": session.ip,
             },
-        )
+        ).one()
+        return to_session(row)
 
     def get(self, session_id: UUID) -> Session | None:
         return _first(self._connection.execute(_get, {"id": session_id}).first())
@@ -109,7 +112,7 @@ def _first(row: Row[tuple[object, ...]] | None) -> Session | None:
 def to_session(row: Row[tuple[object, ...]]) -> Session:
     """The domain's value of a row that begins with the columns of `sessions`."""
     (
-        id_, account_id, tenant_id, role, level, counter, amr, scope, authenticated_at, refreshed_at,
+        number, id_, account_id, tenant_id, role, level, counter, amr, scope, remembered, authenticated_at, refreshed_at,
         idle_expires_at, expires_at, device_type, device_name, device_os, device_fingerprint,
         origin, user_agent, ip, revoked_at, revoked_reason,
     ) = row[: len(_COLUMNS)]  # fmt: skip
@@ -122,6 +125,8 @@ def to_session(row: Row[tuple[object, ...]]) -> Session:
         counter=counter,
         amr=tuple(amr.split()),
         scope=scope,
+        remembered=remembered,
+        number=number,
         authenticated_at=authenticated_at,
         refreshed_at=refreshed_at,
         idle_expires_at=idle_expires_at,

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     Uuid,
 )
 
@@ -63,8 +64,9 @@ accounts = Table(
     Column("id", Uuid(), nullable=False, unique=True),
     Column("email", String(254), unique=True),
     Column("phone", String(16), unique=True),
-    Column("first_name", String(100), nullable=False),
-    Column("last_name", String(100), nullable=False),
+    Column("first_name", String(100)),
+    Column("last_name", String(100)),
+    Column("name", String(201), nullable=False),
     Column("locale", String(8), nullable=False),
     Column("avatar_url", Text()),
     Column("status", String(16), nullable=False),
@@ -101,24 +103,30 @@ tenants = Table(
     Column("attributes", JSON(), nullable=False),
     Column("suspended_at", Utc()),
     Column("created_at", Utc(), nullable=False),
+    Column("updated_at", Utc(), nullable=False),
     sqlite_autoincrement=True,
 )
 
 memberships = Table(
     "memberships",
     metadata,
-    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
-    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("number", _Number, Identity(), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("role", String(64), nullable=False),
     Column("department_id", String(64)),
     Column("team_ids", JSON(), nullable=False),
     Column("created_at", Utc(), nullable=False),
+    Column("updated_at", Utc(), nullable=False),
+    UniqueConstraint("account_id", "tenant_id"),
+    sqlite_autoincrement=True,
 )
 
 sessions = Table(
     "sessions",
     metadata,
-    Column("id", Uuid(), primary_key=True),
+    Column("number", _Number, Identity(), primary_key=True),
+    Column("id", Uuid(), nullable=False, unique=True),
     Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
     Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE")),
     Column("role", String(64)),
@@ -126,6 +134,7 @@ sessions = Table(
     Column("counter", BigInteger(), nullable=False),
     Column("amr", String(64), nullable=False),
     Column("scope", String(32)),
+    Column("remembered", Boolean(), nullable=False),
     Column("authenticated_at", Utc(), nullable=False),
     Column("refreshed_at", Utc()),
     Column("idle_expires_at", Utc(), nullable=False),
@@ -140,6 +149,7 @@ sessions = Table(
     Column("revoked_at", Utc()),
     Column("revoked_reason", String(32)),
     Index("ix_sessions_account_id_authenticated_at", "account_id", "authenticated_at"),
+    sqlite_autoincrement=True,
 )
 
 one_time_tokens = Table(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
-from identity.domain.tenants import Membership, NewTenant, Tenant
+from identity.domain.tenants import Membership, NewMembership, NewTenant, Tenant
 from identity.store.insert import insert_or_ignore
 from identity.store.tables import memberships, tenants
 
@@ -38,6 +38,7 @@ class Tenants:
                 "address": tenant.address,
                 "attributes": dict(tenant.attributes),
                 "created_at": tenant.created_at,
+                "updated_at": tenant.created_at,
             },
         ).mappings().first()
         return row and to_tenant(row)
@@ -46,9 +47,9 @@ class Tenants:
         row = self._connection.execute(_get, {"id": tenant_id}).mappings().first()
         return row and to_tenant(row)
 
-    def add_membership(self, membership: Membership) -> None:
-        self._connection.execute(
-            memberships.insert(),
+    def add_membership(self, membership: NewMembership) -> Membership:
+        row = self._connection.execute(
+            memberships.insert().returning(*memberships.c),
             {
                 "account_id": membership.account_id,
                 "tenant_id": membership.tenant_id,
@@ -56,8 +57,10 @@ class Tenants:
                 "department_id": membership.department_id,
                 "team_ids": list(membership.team_ids),
                 "created_at": membership.created_at,
+                "updated_at": membership.created_at,
             },
-        )
+        ).mappings().one()
+        return to_membership(row)
 
     def memberships(self, account_id: UUID) -> list[tuple[Tenant, Membership]]:
         rows = self._connection.execute(_memberships, {"account": account_id}).mappings()
