@@ -1,0 +1,55 @@
+"""Encryption of what the database keeps: factor seeds, signing keys, mails that wait."""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from identity.crypto.keyring import Keyring
+
+_VERSION = b"\x01"
+_KEY_ID_BYTES = 4
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES
+
+
+class VaultError(Exception):
+    """Sealed bytes that this vault cannot open: altered, of another place, or under another master secret."""
+
+
+class Vault:
+    """Seals bytes for one place with AES-256-GCM (CR-01, OT-01).
+
+    Sealed: version (1 byte), key id (4), nonce (12), ciphertext with tag (16 longer than the plaintext).
+    Nonces are random, which keeps one master secret safe for some 2^32 seals (NIST SP 800-38D §8.3).
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._header = _VERSION + bytes.fromhex(keyring.key_id)
+        self._cipher = AESGCM(keyring.sealing)
+
+    def seal(self, plaintext: bytes, context: str) -> bytes:
+        """Encrypts `plaintext` for `context`: table, column and row, so that no value can be moved to another."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return self._header + nonce + self._cipher.encrypt(nonce, plaintext, self._bound_to(context))
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Decrypts what `seal` made for the same `context`.
+
+        Raises `VaultError` for anything else; its text holds no secret.
+        """
+        if len(sealed) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES or sealed[:1] != _VERSION:
+            raise VaultError("not a sealed value of a version known here")
+        if sealed[:_HEADER_BYTES] != self._header:
+            raise VaultError("sealed under another master secret")
+        nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
+        try:
+            return self._cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], self._bound_to(context))
+        except InvalidTag:
+            raise VaultError("altered, or sealed for another context") from None
+
+    def _bound_to(self, context: str) -> bytes:
+        return self._header + context.encode()
