@@ -150,6 +150,7 @@ class AuthServiceServicer:
         ids, and its owner gets a mail instead.
 
         Errors:
+        - REGISTRATION_CLOSED (PERMISSION_DENIED): nobody can register here without an invitation.
         - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): nobody can register with this role.
         - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address, and the preset tells.
         - PHONE_TAKEN (ALREADY_EXISTS): another account has the number, and the preset tells.

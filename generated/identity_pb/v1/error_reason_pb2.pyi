@@ -45,7 +45,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ERROR_REASON_PERMISSION_DENIED: the caller's role, level or scope does not allow it.
 
     gRPC code: PERMISSION_DENIED.
-    Example: {"reason": "PERMISSION_DENIED", "domain": "identity.v1", "metadata": {"permission": "accounts:update"}}
+    Example: {"reason": "PERMISSION_DENIED", "domain": "identity.v1", "metadata": {"permission": "accounts:edit"}}
     """
     ERROR_REASON_NOT_FOUND: _ErrorReason.ValueType  # 4
     """ERROR_REASON_NOT_FOUND: the thing named does not exist in the caller's tenant; something of another tenant
@@ -234,6 +234,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     gRPC code: PERMISSION_DENIED.
     Example: {"reason": "BOOTSTRAP_SECRET_INVALID", "domain": "identity.v1", "metadata": {}}
     """
+    ERROR_REASON_REGISTRATION_CLOSED: _ErrorReason.ValueType  # 89
+    """ERROR_REASON_REGISTRATION_CLOSED: nobody can register here without an invitation.
+
+    gRPC code: PERMISSION_DENIED.
+    Example: {"reason": "REGISTRATION_CLOSED", "domain": "identity.v1", "metadata": {}}
+    """
     ERROR_REASON_PASSWORD_TOO_SHORT: _ErrorReason.ValueType  # 101
     """Password rules.
 
@@ -363,7 +369,7 @@ ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 3
 """ERROR_REASON_PERMISSION_DENIED: the caller's role, level or scope does not allow it.
 
 gRPC code: PERMISSION_DENIED.
-Example: {"reason": "PERMISSION_DENIED", "domain": "identity.v1", "metadata": {"permission": "accounts:update"}}
+Example: {"reason": "PERMISSION_DENIED", "domain": "identity.v1", "metadata": {"permission": "accounts:edit"}}
 """
 ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 4
 """ERROR_REASON_NOT_FOUND: the thing named does not exist in the caller's tenant; something of another tenant
@@ -551,6 +557,12 @@ missing or wrong.
 
 gRPC code: PERMISSION_DENIED.
 Example: {"reason": "BOOTSTRAP_SECRET_INVALID", "domain": "identity.v1", "metadata": {}}
+"""
+ERROR_REASON_REGISTRATION_CLOSED: ErrorReason.ValueType  # 89
+"""ERROR_REASON_REGISTRATION_CLOSED: nobody can register here without an invitation.
+
+gRPC code: PERMISSION_DENIED.
+Example: {"reason": "REGISTRATION_CLOSED", "domain": "identity.v1", "metadata": {}}
 """
 ERROR_REASON_PASSWORD_TOO_SHORT: ErrorReason.ValueType  # 101
 """Password rules.

@@ -451,7 +451,7 @@ Global___OpeningHours: _TypeAlias = OpeningHours  # noqa: Y015
 
 @_typing.final
 class Membership(_message.Message):
-    """Membership is what one account is in one tenant."""
+    """Membership is what one account is in one tenant, or in the whole deployment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -466,14 +466,14 @@ class Membership(_message.Message):
     account_id: _builtins.str
     """account_id is who."""
     tenant_id: _builtins.str
-    """tenant_id is where."""
+    """tenant_id is where; absent when the role holds without a tenant."""
     number: _builtins.int
     """number is a small integer alias, for products that show one; it grants nothing."""
     department_id: _builtins.str
     """department_id is the product's id of a department; absent for none."""
     @_builtins.property
     def role(self) -> Global___Role:
-        """role is what the account may do there."""
+        """role is what the account may do there: level and permission matrix."""
 
     @_builtins.property
     def team_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -491,7 +491,7 @@ class Membership(_message.Message):
         self,
         *,
         account_id: _builtins.str = ...,
-        tenant_id: _builtins.str = ...,
+        tenant_id: _builtins.str | None = ...,
         number: _builtins.int = ...,
         role: Global___Role | None = ...,
         department_id: _builtins.str | None = ...,
@@ -499,13 +499,18 @@ class Membership(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_department_id", b"_department_id", "created_at", b"created_at", "department_id", b"department_id", "role", b"role", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_department_id", b"_department_id", "_tenant_id", b"_tenant_id", "created_at", b"created_at", "department_id", b"department_id", "role", b"role", "tenant_id", b"tenant_id", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_department_id", b"_department_id", "account_id", b"account_id", "created_at", b"created_at", "department_id", b"department_id", "number", b"number", "role", b"role", "team_ids", b"team_ids", "tenant_id", b"tenant_id", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_department_id", b"_department_id", "_tenant_id", b"_tenant_id", "account_id", b"account_id", "created_at", b"created_at", "department_id", b"department_id", "number", b"number", "role", b"role", "team_ids", b"team_ids", "tenant_id", b"tenant_id", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__department_id: _TypeAlias = _typing.Literal["department_id"]  # noqa: Y015
     _WhichOneofArgType__department_id: _TypeAlias = _typing.Literal["_department_id", b"_department_id"]  # noqa: Y015
+    _WhichOneofReturnType__tenant_id: _TypeAlias = _typing.Literal["tenant_id"]  # noqa: Y015
+    _WhichOneofArgType__tenant_id: _TypeAlias = _typing.Literal["_tenant_id", b"_tenant_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__department_id) -> _WhichOneofReturnType__department_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tenant_id) -> _WhichOneofReturnType__tenant_id | None: ...
 
 Global___Membership: _TypeAlias = Membership  # noqa: Y015
 
@@ -865,7 +870,7 @@ class SessionResult(_message.Message):
 
     @_builtins.property
     def membership(self) -> Global___Membership:
-        """membership is the account's role, level and permissions in the active tenant; absent with it."""
+        """membership is the account's role, level and permissions there; absent for an account without a role."""
 
     def __init__(
         self,
@@ -993,7 +998,7 @@ Global___TenantOption: _TypeAlias = TenantOption  # noqa: Y015
 @_typing.final
 class PasswordChange(_message.Message):
     """PasswordChange is a sign-in with a temporary password: a session that can only change the password, read
-    itself and sign out. After AuthService.ChangePassword the account signs in again.
+    itself and sign out. AuthService.ChangePassword ends it; the account then signs in with the new password.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1021,7 +1026,7 @@ class PasswordChange(_message.Message):
 
     @_builtins.property
     def membership(self) -> Global___Membership:
-        """membership is the account's role in the active tenant; absent with it."""
+        """membership is the account's role, level and permissions there; absent for an account without a role."""
 
     def __init__(
         self,

@@ -181,7 +181,7 @@ class RefreshSessionResponse(_message.Message):
 
     @_builtins.property
     def membership(self) -> _resources_pb2.Membership:
-        """membership is the role in the active tenant; absent unless asked for, or without one."""
+        """membership is the role there; absent unless asked for, or without one."""
 
     def __init__(
         self,
@@ -289,7 +289,9 @@ class GetSessionResponse(_message.Message):
 
     @_builtins.property
     def membership(self) -> _resources_pb2.Membership:
-        """membership is the caller's role, level, permission matrix, department and teams there; absent with it."""
+        """membership is the caller's role, level, permission matrix, department and teams there; absent for one without
+        a role.
+        """
 
     @_builtins.property
     def session(self) -> _resources_pb2.Session:
@@ -748,7 +750,7 @@ class IntrospectTokenResponse(_message.Message):
     tenant_id: _builtins.str
     """tenant_id is the active tenant, the claim `tid`; absent also for an account without one."""
     role: _builtins.str
-    """role is the role's key in the tenant, the claim `role`; absent with it."""
+    """role is the role's key, the claim `role`; absent also for an account without one."""
     level: _builtins.int
     """level is the role's level, the claim `lvl`; absent with it."""
     restricted: _builtins.bool
