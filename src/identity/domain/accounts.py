@@ -28,7 +28,11 @@ class AccountStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person. `name` is the one to greet with and may be empty; `number` is the small integer some products show; it never decides anything (Z-31)."""
+    """A person.
+
+    `name` is the one to greet with and may be empty; `number` is the small integer some products
+    show, and never decides anything (Z-31).
+    """
 
     id: UUID
     number: int

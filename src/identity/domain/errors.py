@@ -34,8 +34,8 @@ class InvalidRequest(DomainError):
     reason = "INVALID_REQUEST"
     message = "The request is not valid."
 
-    def __init__(self, message: str | None = None, *, field: str | None = None, **metadata: str) -> None:
-        super().__init__(field=field, **metadata)
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(field=field)
         if message is not None:
             self.message = message  # type: ignore[misc]  # the instance says more than the class
 

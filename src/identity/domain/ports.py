@@ -115,6 +115,7 @@ class World:
     database: Database
     policy: Policy
     clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
     passwords: PasswordHasher
     is_common_password: Callable[[str], bool]
     refresh_tokens: RefreshTokens

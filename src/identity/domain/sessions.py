@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Protocol
 from uuid import UUID
 
+from identity.domain.accounts import Account
+from identity.domain.tenants import Membership, Tenant
+
 PASSWORD_CHANGE = "password_change"
 """The scope of a session that may only change the password, read itself and sign out."""
+
+
+class EndReason(StrEnum):
+    """Why a session ended before its time."""
+
+    SIGNED_OUT = "signed_out"
+    REVOKED = "revoked"
+    PASSWORD = "password"
+    REUSE = "reuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class Session:
     user_agent: str = ""
     ip: str | None = None
     revoked_at: datetime | None = None
-    revoked_reason: str | None = None
+    revoked_reason: EndReason | None = None
 
     def is_live(self, now: datetime) -> bool:
         """Whether the session still works at `now`."""
@@ -80,6 +92,16 @@ def classify(session: Session, counter: int, now: datetime, grace: timedelta) ->
     return Presented.PARENT_IN_GRACE if counter == session.counter - 1 and recent else Presented.REUSED
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A session with the person and the place it stands for."""
+
+    session: Session
+    account: Account
+    tenant: Tenant | None = None
+    membership: Membership | None = None
+
+
 class SessionStore(Protocol):
     """Rows of sessions."""
 
@@ -87,16 +109,19 @@ class SessionStore(Protocol):
 
     def get(self, session_id: UUID) -> Session | None: ...
 
+    def describe(self, session_id: UUID) -> Place | None:
+        """A session and everything it stands for, in one query."""
+
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         """Advance the counter, if it is `counter` and session and account are live: one statement (F-01)."""
 
-    def revoke(self, session_id: UUID, *, now: datetime, reason: str) -> Session | None:
+    def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         """End a session; None when it had ended before."""
 
     def revoke_all(
-        self, account_id: UUID, *, now: datetime, reason: str, except_id: UUID | None = None
+        self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
     ) -> list[Session]:
         """End every live session of an account but one, and return those that were ended."""
 
-    def revoke_oldest(self, account_id: UUID, *, keep: int, now: datetime, reason: str) -> list[Session]:
+    def revoke_oldest(self, account_id: UUID, *, keep: int, now: datetime, reason: EndReason) -> list[Session]:
         """End the oldest live sessions so that `keep` remain (SE-06)."""

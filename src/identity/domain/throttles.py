@@ -27,7 +27,7 @@ class Backoff:
         """How long the next attempt must wait after this many failures in a row."""
         if failures < self.free:
             return timedelta(0)
-        return min(self.first * 2 ** (failures - self.free), self.longest)
+        return min(self.first * (1 << (failures - self.free)), self.longest)
 
 
 @dataclass(frozen=True, slots=True)

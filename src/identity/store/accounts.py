@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Text, bindparam, func, select, update
+from sqlalchemy import Connection, Text, bindparam, case, func, select, update
 
 from identity.domain.accounts import Account, AccountStatus, NewAccount
 from identity.store.insert import insert_or_ignore
 from identity.store.tables import accounts
 
 _COLUMNS = tuple(accounts.c)
+_NAMES = tuple(column.name for column in _COLUMNS)
 _get = select(*_COLUMNS).where(accounts.c.id == bindparam("id"))
 _by_email = select(*_COLUMNS).where(accounts.c.email == bindparam("email"))
 _by_phone = select(*_COLUMNS).where(accounts.c.phone == bindparam("phone"))
@@ -36,6 +39,11 @@ _set_password = (
         password_hash=bindparam("stored"),
         require_password_change=False,
         password_expires_at=None,
+        # A new password is how its owner gets out of a lock.
+        status=case(
+            (accounts.c.status == AccountStatus.LOCKED.value, AccountStatus.ACTIVE.value), else_=accounts.c.status
+        ),
+        locked_at=None,
         updated_at=bindparam("now"),
     )
     .returning(accounts.c.number)
@@ -75,26 +83,26 @@ class Accounts:
                 "created_at": account.created_at,
                 "updated_at": account.created_at,
             },
-        ).mappings().first()
-        return row and to_account(row)
+        ).first()
+        return None if row is None else to_account(row)
 
     def get(self, account_id: UUID) -> Account | None:
-        row = self._connection.execute(_get, {"id": account_id}).mappings().first()
-        return row and to_account(row)
+        row = self._connection.execute(_get, {"id": account_id}).first()
+        return None if row is None else to_account(row)
 
     def find(self, *, email: str | None = None, phone: str | None = None) -> Account | None:
         query, value = (_by_email, {"email": email}) if email is not None else (_by_phone, {"phone": phone})
-        row = self._connection.execute(query, value).mappings().first()
-        return row and to_account(row)
+        row = self._connection.execute(query, value).first()
+        return None if row is None else to_account(row)
 
     def lock(self, account_id: UUID, *, password_hash: str) -> Account | None:
         values = {"id": account_id, "proven": password_hash}
-        row = self._connection.execute(_lock, values).mappings().first()
-        return row and to_account(row)
+        row = self._connection.execute(_lock, values).first()
+        return None if row is None else to_account(row)
 
     def count_sign_in(self, account_id: UUID, *, now: datetime, ip: str | None, rehashed: str | None) -> Account:
         values = {"account": account_id, "now": now, "ip": ip, "rehashed": rehashed}
-        return to_account(self._connection.execute(_count_sign_in, values).mappings().one())
+        return to_account(self._connection.execute(_count_sign_in, values).one())
 
     def set_password(self, account_id: UUID, *, password_hash: str, now: datetime, replaces: str | None = None) -> bool:
         statement = _set_password if replaces is None else _set_password.where(accounts.c.password_hash == replaces)
@@ -103,11 +111,12 @@ class Accounts:
 
     def verify_email(self, account_id: UUID, *, email: str, now: datetime) -> Account | None:
         values = {"account": account_id, "address": email, "now": now}
-        row = self._connection.execute(_verify_email, values).mappings().first()
-        return row and to_account(row)
+        row = self._connection.execute(_verify_email, values).first()
+        return None if row is None else to_account(row)
 
 
-def to_account(row: RowMapping) -> Account:
-    """The domain's value of a row."""
-    values = {column.name: row[column] for column in _COLUMNS}
-    return Account(**{**values, "status": AccountStatus(values["status"])})
+def to_account(row: Sequence[Any]) -> Account:
+    """The domain's value of a row of `accounts`."""
+    values = dict(zip(_NAMES, row, strict=True))
+    values["status"] = AccountStatus(values["status"])
+    return Account(**values)

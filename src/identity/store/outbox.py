@@ -40,14 +40,10 @@ _lease = (
 )
 _waiting_row = update(outbox).where(outbox.c.id == bindparam("row"), outbox.c.status == _WAITING)
 # What has ended keeps no content: a copy of the database tells nobody what a mail said.
-_end = _waiting_row.values(
-    status=bindparam("outcome"), finished_at=bindparam("at"), error=bindparam("why"), sealed=b""
-)
+_end = _waiting_row.values(status=bindparam("outcome"), finished_at=bindparam("at"), error=bindparam("why"), sealed=b"")
 _retry = _waiting_row.values(due_at=bindparam("at"), error=bindparam("why"))
 _release = (
-    update(outbox)
-    .where(outbox.c.status == _WAITING)
-    .values(due_at=outbox.c.created_at, attempts=outbox.c.attempts - 1)
+    update(outbox).where(outbox.c.status == _WAITING).values(due_at=outbox.c.created_at, attempts=outbox.c.attempts - 1)
 )
 _backlog = select(func.count()).select_from(outbox).where(outbox.c.status == _WAITING)
 

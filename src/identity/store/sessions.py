@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, select, update
 
 from identity.domain.accounts import AccountStatus
-from identity.domain.sessions import Device, Session
-from identity.store.tables import accounts, sessions, tenants
+from identity.domain.sessions import Device, EndReason, Place, Session
+from identity.store.accounts import to_account
+from identity.store.tables import accounts, memberships, sessions, tenants
+from identity.store.tenants import to_membership, to_tenant
 
 _COLUMNS = tuple(sessions.c)
 _live = and_(
@@ -19,6 +24,18 @@ _live = and_(
 )
 _insert = sessions.insert().returning(*_COLUMNS)
 _get = select(*_COLUMNS).where(sessions.c.id == bindparam("id"))
+_describe = (
+    select(*_COLUMNS, *accounts.c, *tenants.c, *memberships.c)
+    .join_from(sessions, accounts, accounts.c.id == sessions.c.account_id)
+    .outerjoin(tenants, tenants.c.id == sessions.c.tenant_id)
+    .outerjoin(
+        memberships,
+        and_(memberships.c.tenant_id == sessions.c.tenant_id, memberships.c.account_id == sessions.c.account_id),
+    )
+    .where(sessions.c.id == bindparam("id"))
+)
+_ends = tuple(accumulate(len(table.c) for table in (sessions, accounts, tenants, memberships)))
+_PARTS = tuple(slice(start, end) for start, end in zip((0, *_ends), _ends, strict=False))
 _rotate = (
     update(sessions)
     .where(
@@ -85,37 +102,49 @@ class Sessions:
     def get(self, session_id: UUID) -> Session | None:
         return _first(self._connection.execute(_get, {"id": session_id}).first())
 
+    def describe(self, session_id: UUID) -> Place | None:
+        row = self._connection.execute(_describe, {"id": session_id}).first()
+        if row is None:
+            return None
+        session, account, tenant, membership = (row[part] for part in _PARTS)
+        return Place(
+            session=to_session(session),
+            account=to_account(account),
+            tenant=None if tenant[0] is None else to_tenant(tenant),
+            membership=None if membership[0] is None else to_membership(membership),
+        )
+
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         values = {"session": session_id, "presented": counter, "now": now, "idle_until": now + idle}
         return _first(self._connection.execute(_rotate, values).first())
 
-    def revoke(self, session_id: UUID, *, now: datetime, reason: str) -> Session | None:
+    def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         values = {"session": session_id, "now": now, "reason": reason}
         return _first(self._connection.execute(_revoke, values).first())
 
     def revoke_all(
-        self, account_id: UUID, *, now: datetime, reason: str, except_id: UUID | None = None
+        self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
     ) -> list[Session]:
         statement = _revoke_all if except_id is None else _revoke_all.where(sessions.c.id != except_id)
         values = {"account": account_id, "now": now, "reason": reason}
         return [to_session(row) for row in self._connection.execute(statement, values)]
 
-    def revoke_oldest(self, account_id: UUID, *, keep: int, now: datetime, reason: str) -> list[Session]:
+    def revoke_oldest(self, account_id: UUID, *, keep: int, now: datetime, reason: EndReason) -> list[Session]:
         values = {"account": account_id, "keep": keep, "now": now, "reason": reason}
         return [to_session(row) for row in self._connection.execute(_revoke_oldest, values)]
 
 
-def _first(row: Row[tuple[object, ...]] | None) -> Session | None:
+def _first(row: Sequence[Any] | None) -> Session | None:
     return None if row is None else to_session(row)
 
 
-def to_session(row: Row[tuple[object, ...]]) -> Session:
-    """The domain's value of a row that begins with the columns of `sessions`."""
+def to_session(row: Sequence[Any]) -> Session:
+    """The domain's value of a row of `sessions`."""
     (
-        number, id_, account_id, tenant_id, role, level, counter, amr, scope, remembered, authenticated_at, refreshed_at,
-        idle_expires_at, expires_at, device_type, device_name, device_os, device_fingerprint,
+        number, id_, account_id, tenant_id, role, level, counter, amr, scope, remembered,
+        authenticated_at, refreshed_at, idle_expires_at, expires_at, device_type, device_name, device_os, device_fingerprint,
         origin, user_agent, ip, revoked_at, revoked_reason,
-    ) = row[: len(_COLUMNS)]  # fmt: skip
+    ) = row  # fmt: skip
     return Session(
         id=id_,
         account_id=account_id,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from identity.domain.tenants import Membership, NewMembership, NewTenant, Tenant
 from identity.store.insert import insert_or_ignore
 from identity.store.tables import memberships, tenants
 
+_TENANT = tuple(column.name for column in tenants.c)
+_MEMBERSHIP = tuple(column.name for column in memberships.c)
 _get = select(*tenants.c).where(tenants.c.id == bindparam("id"))
 _memberships = (
     select(*tenants.c, *memberships.c)
@@ -40,12 +44,12 @@ class Tenants:
                 "created_at": tenant.created_at,
                 "updated_at": tenant.created_at,
             },
-        ).mappings().first()
-        return row and to_tenant(row)
+        ).first()
+        return None if row is None else to_tenant(row)
 
     def get(self, tenant_id: UUID) -> Tenant | None:
-        row = self._connection.execute(_get, {"id": tenant_id}).mappings().first()
-        return row and to_tenant(row)
+        row = self._connection.execute(_get, {"id": tenant_id}).first()
+        return None if row is None else to_tenant(row)
 
     def add_membership(self, membership: NewMembership) -> Membership:
         row = self._connection.execute(
@@ -59,20 +63,22 @@ class Tenants:
                 "created_at": membership.created_at,
                 "updated_at": membership.created_at,
             },
-        ).mappings().one()
+        ).one()
         return to_membership(row)
 
     def memberships(self, account_id: UUID) -> list[tuple[Tenant, Membership]]:
-        rows = self._connection.execute(_memberships, {"account": account_id}).mappings()
-        return [(to_tenant(row), to_membership(row)) for row in rows]
+        rows = self._connection.execute(_memberships, {"account": account_id})
+        width = len(_TENANT)
+        return [(to_tenant(row[:width]), to_membership(row[width:])) for row in rows]
 
 
-def to_tenant(row: RowMapping) -> Tenant:
-    """The domain's value of a row."""
-    return Tenant(**{column.name: row[column] for column in tenants.c})
+def to_tenant(row: Sequence[Any]) -> Tenant:
+    """The domain's value of a row of `tenants`."""
+    return Tenant(**dict(zip(_TENANT, row, strict=True)))
 
 
-def to_membership(row: RowMapping) -> Membership:
-    """The domain's value of a row."""
-    values = {column.name: row[column] for column in memberships.c}
-    return Membership(**{**values, "team_ids": tuple(values["team_ids"])})
+def to_membership(row: Sequence[Any]) -> Membership:
+    """The domain's value of a row of `memberships`."""
+    values = dict(zip(_MEMBERSHIP, row, strict=True))
+    values["team_ids"] = tuple(values["team_ids"])
+    return Membership(**values)

@@ -28,7 +28,10 @@ class Throttles:
     def charge_backoff(self, key: bytes, budget: Backoff, now: datetime) -> bool:
         steps = _steps(budget)
         until = case(
-            *((throttles.c.charges + 1 == charges, literal(now + wait, throttles.c.until.type)) for charges, wait in steps),
+            *(
+                (throttles.c.charges + 1 == charges, literal(now + wait, throttles.c.until.type))
+                for charges, wait in steps
+            ),
             (throttles.c.charges + 1 < steps[0][0], literal(now, throttles.c.until.type)),
             else_=literal(now + budget.longest, throttles.c.until.type),
         )
@@ -76,7 +79,7 @@ class Throttles:
 
 def _steps(budget: Backoff) -> list[tuple[int, timedelta]]:
     """The failures at which the wait grows, and what it grows to."""
-    steps = []
+    steps: list[tuple[int, timedelta]] = []
     charges = budget.free
     while not steps or steps[-1][1] < budget.longest:
         steps.append((charges, budget.wait_after(charges)))

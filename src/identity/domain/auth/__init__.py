@@ -1,0 +1,1 @@
+"""AuthService: becoming somebody. One module per RPC, or per RPC and its twin."""

@@ -1,0 +1,78 @@
+"""RequestPasswordReset, ValidatePasswordReset and ResetPassword: the way back in by mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from identity.domain.accounts import PersonName
+from identity.domain.audit import Event, record
+from identity.domain.callers import Source
+from identity.domain.errors import LinkNotFound, LinkUsed
+from identity.domain.mails import MailKind
+from identity.domain.notices import queue_notice, request_mail
+from identity.domain.one_time_tokens import OneTimeToken, Purpose, check
+from identity.domain.password_proof import Identifier, password_budget
+from identity.domain.password_rules import check_password, context_words
+from identity.domain.ports import Transaction, World
+from identity.domain.sessions import EndReason
+from identity.domain.sign_in import end_sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A mailed token and the password it is to set. A given `email` must be the token's own."""
+
+    token: str = field(repr=False)
+    new_password: str = field(repr=False)
+    email: str | None = None
+    source: Source = Source()
+
+
+def request_password_reset(world: World, identifier: Identifier, locale: str | None, source: Source) -> None:
+    """Ask for a reset mail; the same work and answer for everybody (RC-03, Z-05, Z-30).
+
+    A phone number is answered alike and nothing is sent to it.
+    """
+    request_mail(world, MailKind.REQUEST_PASSWORD_RESET, identifier.spelling, locale, source)
+
+
+def validate_password_reset(world: World, token: str) -> OneTimeToken:
+    """Look at a reset token without using it up (RC-06). Raises LinkNotFound, LinkUsed or LinkExpired."""
+    digest = world.secrets.digest(token)
+    now = world.clock()
+    return check(world.database.read(lambda tx: tx.one_time_tokens.get(digest, Purpose.RESET_PASSWORD)), now)
+
+
+def reset_password(world: World, wish: Reset) -> None:
+    """Set a new password with a mailed token; every session and other token of the account ends (RC-05).
+
+    Nobody is signed in by it. Having read the mail proves the address (RC-08).
+    Raises LinkNotFound, LinkUsed, LinkExpired or what a password is refused for, which keeps the token.
+    """
+    digest = world.secrets.digest(wish.token)
+    now = world.clock()
+    token = world.database.read(lambda tx: tx.one_time_tokens.get(digest, Purpose.RESET_PASSWORD))
+    if token is not None and wish.email is not None and wish.email != token.email:
+        raise LinkNotFound(field="token")
+    token = check(token, now)
+    account = world.database.read(lambda tx: tx.accounts.get(token.account_id))
+    if account is None:
+        raise LinkNotFound(field="token")
+    name = PersonName(account.first_name, account.last_name, account.name)
+    check_password(world, wish.new_password, words=context_words(account.email, name), field="new_password")
+    password_hash = world.passwords.hash(wish.new_password)
+
+    def settle(tx: Transaction) -> None:
+        used = tx.one_time_tokens.consume(digest, Purpose.RESET_PASSWORD, now)
+        if used is None:
+            raise LinkUsed(field="token")
+        # First the row of the account: whoever signs in beside this waits for it, or is seen by it (F-09).
+        tx.accounts.set_password(account.id, password_hash=password_hash, now=now)
+        proven = tx.accounts.verify_email(account.id, email=used.email, now=now)
+        tx.throttles.clear(password_budget(world, account.id))
+        tx.one_time_tokens.discard(account.id, now)
+        end_sessions(world, tx, account.id, EndReason.PASSWORD, now)
+        record(tx.audit, Event.PASSWORD_RESET, now, account_id=account.id, source=wish.source)
+        queue_notice(world, tx, MailKind.PASSWORD_CHANGED, proven or account, now)
+
+    world.database.write(settle)

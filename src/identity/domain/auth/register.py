@@ -1,0 +1,190 @@
+"""Register: somebody new, with a tenant of their own where the role asks for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from identity.domain.accounts import Account, AccountStatus, NewAccount, PersonName
+from identity.domain.audit import Event, record
+from identity.domain.errors import (
+    AlreadyRegistered,
+    DomainError,
+    EmailTaken,
+    InvalidRequest,
+    PhoneTaken,
+    RateLimited,
+    TenantNameTaken,
+)
+from identity.domain.ids import new_id
+from identity.domain.mails import MailKind
+from identity.domain.notices import compose_verification, queue, queue_notice
+from identity.domain.password_rules import check_password, context_words
+from identity.domain.policy import Role
+from identity.domain.ports import Transaction, World
+from identity.domain.sessions import Place
+from identity.domain.sign_in import Client, SignedIn, accept, issue_tokens, open_session
+from identity.domain.tenants import Membership, NewMembership, NewTenant, Tenant, add_tenant, slugify
+from identity.domain.throttles import ADDRESS_MAILS, SOURCE_REGISTRATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Somebody's wish to have an account; `email` and `phone` are canonical and at least one is there."""
+
+    email: str | None
+    phone: str | None
+    password: str = field(repr=False)
+    name: PersonName = PersonName()
+    role: str | None = None
+    tenant_name: str | None = None
+    locale: str | None = None
+    client: Client = Client()
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What came of it. Where the policy is uniform, account and tenant may be made up (Z-24)."""
+
+    account: Account
+    tenant: Tenant | None
+    signed_in: SignedIn | None
+    email_verification_sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    account: Account
+    tenant: Tenant | None
+    membership: Membership | None
+    opened: Place | DomainError | None
+
+
+def register(world: World, wish: Registration) -> Registered:
+    """Create an account, its tenant and the mail that proves its address: all of it or nothing (F-03).
+
+    Raises RoleNotAllowed, RateLimited, what a password is refused for, and, where the policy tells,
+    EmailTaken, PhoneTaken, TenantNameTaken or AlreadyRegistered.
+    """
+    role = world.policy.registration_role(wish.role)
+    if role.creates_tenant and not wish.tenant_name:
+        raise InvalidRequest("This role needs the name of a tenant to create.", field="tenant_name")
+    check_password(world, wish.password, words=context_words(wish.email, wish.name, wish.tenant_name), field="password")
+    now = world.clock()
+    _charge_source(world, wish, now)
+    password_hash = world.passwords.hash(wish.password)
+    written = world.database.write(lambda tx: _write(world, tx, wish, role, password_hash, now))
+    signed_in = None
+    if written.opened is not None:
+        signed_in = issue_tokens(world, accept(written.opened), now)
+    return Registered(
+        account=written.account,
+        tenant=written.tenant,
+        signed_in=signed_in,
+        email_verification_sent=wish.email is not None,
+    )
+
+
+def _charge_source(world: World, wish: Registration, now: datetime) -> None:
+    network = wish.client.source.network
+    if network is None:
+        return
+    key = world.throttle_keys.digest("register", network)
+    if not world.database.write(lambda tx: tx.throttles.charge_window(key, SOURCE_REGISTRATIONS, now)):
+        raise RateLimited(retry_after=SOURCE_REGISTRATIONS.period.total_seconds())
+
+
+def _write(
+    world: World, tx: Transaction, wish: Registration, role: Role, password_hash: str, now: datetime
+) -> _Written:
+    new = NewAccount(
+        id=new_id(now),
+        email=wish.email,
+        phone=wish.phone,
+        first_name=wish.name.first,
+        last_name=wish.name.last,
+        name=wish.name.display,
+        locale=wish.locale or world.policy.locale,
+        role=role.key,
+        password_hash=password_hash,
+        created_at=now,
+    )
+    account = tx.accounts.add(new)
+    if account is None:
+        return _taken(world, tx, wish, role, new)
+    tenant = membership = None
+    if role.creates_tenant and wish.tenant_name:
+        try:
+            tenant = add_tenant(
+                tx.tenants,
+                _new_tenant(wish.tenant_name, role.creates_tenant, now),
+                unique_name=world.policy.registration.unique_tenant_names,
+            )
+        except TenantNameTaken as taken:
+            raise taken if world.policy.registration.name_the_conflict else AlreadyRegistered() from None
+        membership = tx.tenants.add_membership(NewMembership(account.id, tenant.id, role.key, now))
+    if account.email is not None:
+        tx.throttles.charge_window(world.throttle_keys.digest("mail", account.email), ADDRESS_MAILS, now)
+        queue(world, tx, compose_verification(world, tx, account, account.email, now))
+    record(
+        tx.audit,
+        Event.ACCOUNT_REGISTERED,
+        now,
+        account_id=account.id,
+        tenant_id=tenant.id if tenant else None,
+        source=wish.client.source,
+        role=role.key,
+    )
+    opened = None
+    if world.policy.registration.signs_in:
+        opened = open_session(world, tx, account, tenant, membership, amr=("pwd",), client=wish.client, now=now)
+    return _Written(account, tenant, membership, opened)
+
+
+def _taken(world: World, tx: Transaction, wish: Registration, role: Role, new: NewAccount) -> _Written:
+    """Refuse a taken address, or answer as if it were free and tell its owner instead (Z-24)."""
+    owner = tx.accounts.find(email=wish.email) if wish.email else None
+    if not world.policy.registration.uniform:
+        if not world.policy.registration.name_the_conflict:
+            raise AlreadyRegistered()
+        raise EmailTaken(field="email") if owner else PhoneTaken(field="phone")
+    now = new.created_at
+    if owner is not None and owner.email is not None:
+        key = world.throttle_keys.digest("mail", owner.email)
+        if tx.throttles.charge_window(key, ADDRESS_MAILS, now):
+            queue_notice(world, tx, MailKind.ACCOUNT_EXISTS, owner, now)
+    record(
+        tx.audit, Event.REGISTRATION_REPEATED, now, account_id=owner.id if owner else None, source=wish.client.source
+    )
+    tenant = None
+    if role.creates_tenant and wish.tenant_name:
+        made_up = _new_tenant(wish.tenant_name, role.creates_tenant, now)
+        tenant = Tenant(
+            id=made_up.id,
+            number=0,
+            kind=made_up.kind,
+            slug=made_up.slug,
+            name=made_up.name,
+            created_at=now,
+            updated_at=now,
+        )
+    account = Account(
+        id=new.id,
+        number=0,
+        email=new.email,
+        phone=new.phone,
+        first_name=new.first_name,
+        last_name=new.last_name,
+        name=new.name,
+        locale=new.locale,
+        avatar_url=None,
+        status=AccountStatus.ACTIVE,
+        role=new.role,
+        created_at=now,
+        updated_at=now,
+    )
+    return _Written(account, tenant, None, None)
+
+
+def _new_tenant(name: str, kind: str, now: datetime) -> NewTenant:
+    return NewTenant(id=new_id(now), kind=kind, slug=slugify(name), name=name, created_at=now)

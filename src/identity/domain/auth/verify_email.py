@@ -1,0 +1,38 @@
+"""VerifyEmail and ResendVerification: proving that an address is one's own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from identity.domain.audit import Event, record
+from identity.domain.callers import Source
+from identity.domain.errors import LinkUsed
+from identity.domain.mails import MailKind
+from identity.domain.notices import request_mail
+from identity.domain.one_time_tokens import Purpose, check
+from identity.domain.ports import Transaction, World
+
+
+def verify_email(world: World, token: str, source: Source) -> tuple[str, datetime]:
+    """Use up a mailed token; the address it proves, and when. Raises LinkNotFound, LinkUsed or LinkExpired."""
+    now = world.clock()
+    digest = world.secrets.digest(token)
+
+    def prove(tx: Transaction) -> str:
+        used = tx.one_time_tokens.consume(digest, Purpose.VERIFY_EMAIL, now)
+        if used is None:
+            check(tx.one_time_tokens.get(digest, Purpose.VERIFY_EMAIL), now)
+            raise LinkUsed(field="token")
+        account = tx.accounts.verify_email(used.account_id, email=used.email, now=now)
+        if account is None:
+            # The account has another address by now: what this link would prove is nobody's wish any more.
+            raise LinkUsed(field="token")
+        record(tx.audit, Event.EMAIL_VERIFIED, now, account_id=account.id, source=source)
+        return used.email
+
+    return world.database.write(prove), now
+
+
+def resend_verification(world: World, email: str, locale: str | None, source: Source) -> None:
+    """Ask for another verification mail; the same work and answer for every address (RC-03, Z-29)."""
+    request_mail(world, MailKind.REQUEST_VERIFICATION, email, locale, source)

@@ -1,0 +1,1 @@
+"""SessionService: staying and leaving. One module per RPC."""

@@ -1,0 +1,128 @@
+"""RefreshSession: one live refresh token per session, and the same answer for whoever lost a reply (F-01)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from identity.domain import gate
+from identity.domain.audit import Event, record
+from identity.domain.callers import Source
+from identity.domain.errors import (
+    DomainError,
+    ServiceUnavailable,
+    SessionRevoked,
+    TokenExpired,
+    TokenInvalid,
+    TokenReused,
+)
+from identity.domain.mails import MailKind
+from identity.domain.notices import queue_notice
+from identity.domain.ports import RefreshClaim, Transaction, World
+from identity.domain.sessions import EndReason, Place, Presented, Session, classify
+from identity.domain.sign_in import Tokens, announce, mint
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """A session after its rotation. `repeated` says that an earlier rotation was answered again."""
+
+    session: Session
+    at: datetime
+    repeated: bool = False
+    place: Place | None = None
+
+
+def rotation(
+    world: World, refresh_token: str, source: Source, *, with_account: bool = False
+) -> Callable[[Transaction], Rotated | DomainError]:
+    """The unit of work that rotates a refresh token, for `Database.write` or `submit_write`.
+
+    It returns a refusal instead of raising it, so that what it wrote, such as the end of a session
+    whose old token came back, is committed. Raises TokenInvalid for what was never a token of ours.
+    """
+    claim = world.refresh_tokens.read(refresh_token)
+    if claim is None:
+        raise TokenInvalid(field="refresh_token")
+    now = world.clock()
+    lifetimes = world.policy.lifetimes
+
+    def rotate(tx: Transaction) -> Rotated | DomainError:
+        session = tx.sessions.rotate(claim.session_id, counter=claim.counter, now=now, idle=lifetimes.session_idle)
+        outcome = _refused(world, tx, claim, source, now) if session is None else Rotated(session, now)
+        if with_account and isinstance(outcome, Rotated):
+            return replace(outcome, place=tx.sessions.describe(outcome.session.id))
+        return outcome
+
+    return rotate
+
+
+def finish(world: World, outcome: Rotated | DomainError) -> tuple[Rotated, Tokens]:
+    """The rotated session and its tokens. Raises the refusal, now that it is committed."""
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome, mint(world, outcome.session, outcome.at)
+
+
+def _refused(
+    world: World, tx: Transaction, claim: RefreshClaim, source: Source, now: datetime
+) -> Rotated | DomainError:
+    """Why the one statement changed nothing."""
+    session = tx.sessions.get(claim.session_id)
+    if session is None:
+        return TokenInvalid(field="refresh_token")
+    if session.revoked_at is not None:
+        return SessionRevoked(field="refresh_token")
+    if not session.is_live(now):
+        return TokenExpired(field="refresh_token")
+    match classify(session, claim.counter, now, world.policy.lifetimes.refresh_grace):
+        case Presented.PARENT_IN_GRACE if _admitted(world, tx, session, now):
+            return Rotated(session, now, repeated=True)
+        case Presented.AHEAD:
+            # Only a database that went back in time has forgotten a rotation: no answer can be right (F-01).
+            record(
+                tx.audit,
+                Event.REFRESH_TOKEN_AHEAD,
+                now,
+                account_id=session.account_id,
+                session_id=session.id,
+                source=source,
+            )
+            return ServiceUnavailable()
+        case Presented.REUSED:
+            ended = tx.sessions.revoke(session.id, now=now, reason=EndReason.REUSE)
+            if ended is not None:
+                announce(world, tx, [ended], now)
+                record(
+                    tx.audit,
+                    Event.REFRESH_TOKEN_REUSED,
+                    now,
+                    account_id=session.account_id,
+                    session_id=session.id,
+                    source=source,
+                )
+                account = tx.accounts.get(session.account_id)
+                if account is not None:
+                    queue_notice(world, tx, MailKind.SESSION_REUSED, account, now, device=session.device.name)
+            return TokenReused(field="refresh_token")
+        case _:
+            # The token is live and the session too: it is the account or the tenant that is not.
+            return SessionRevoked(field="refresh_token")
+
+
+def _end(world: World, tx: Transaction, session: Session, source: Source, now: datetime) -> None:
+    """End a session whose old token came back, and tell its owner."""
+    ended = tx.sessions.revoke(session.id, now=now, reason=EndReason.REUSE)
+    account = tx.accounts.get(session.account_id)
+    if ended is None or account is None:
+        return
+    announce(world, tx, [ended], now)
+    record(tx.audit, Event.REFRESH_TOKEN_REUSED, now, account_id=account.id, session_id=session.id, source=source)
+    queue_notice(world, tx, MailKind.SESSION_REUSED, account, now, device=session.device.name)
+
+
+def _admitted(world: World, tx: Transaction, session: Session, now: datetime) -> bool:
+    """The gate of LG-06 for the one path to a token that the rotating statement did not take."""
+    place = tx.sessions.describe(session.id)
+    return place is not None and gate.refusal(world.policy, place.account, place.tenant, now) is None

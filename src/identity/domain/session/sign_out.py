@@ -1,0 +1,43 @@
+"""SignOut: ending a session for good, by whoever holds one of its tokens."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from identity.domain.audit import Event, record
+from identity.domain.callers import Caller, Source
+from identity.domain.ports import Transaction, World
+from identity.domain.sessions import EndReason
+from identity.domain.sign_in import announce
+
+
+def sign_out(world: World, caller: Caller | None, refresh_token: str | None, source: Source) -> None:
+    """End the caller's session and the refresh token's; what is over or unknown changes nothing (Z-17).
+
+    A refresh token of any age is good enough: whoever holds one can only end what it once opened.
+    """
+    claim = world.refresh_tokens.read(refresh_token) if refresh_token else None
+    wanted: set[UUID] = set()
+    if caller is not None:
+        wanted.add(caller.session_id)
+    if claim is not None:
+        wanted.add(claim.session_id)
+    if not wanted:
+        return
+    now = world.clock()
+
+    def end(tx: Transaction) -> None:
+        for session_id in sorted(wanted):
+            session = tx.sessions.revoke(session_id, now=now, reason=EndReason.SIGNED_OUT)
+            if session is not None:
+                announce(world, tx, [session], now)
+                record(
+                    tx.audit,
+                    Event.SIGNED_OUT,
+                    now,
+                    account_id=session.account_id,
+                    session_id=session.id,
+                    source=source,
+                )
+
+    world.database.write(end)

@@ -1,0 +1,171 @@
+"""Opening and ending sessions: the only place where a session, and so a token, comes into being."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from identity.domain import gate
+from identity.domain.accounts import Account
+from identity.domain.audit import Event, record
+from identity.domain.callers import Source
+from identity.domain.errors import DomainError
+from identity.domain.ids import new_id
+from identity.domain.ports import Transaction, World
+from identity.domain.revocations import Revocation
+from identity.domain.sessions import Device, EndReason, Place, Session
+from identity.domain.tenants import Membership, Tenant
+from identity.domain.tokens import AccessClaims
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What a sign-in says of the thing it comes from. `remember` False asks for a short session."""
+
+    device: Device = Device()
+    origin: str = ""
+    remember: bool = True
+    source: Source = Source()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a client holds of a session. A restricted session has no refresh token."""
+
+    access_token: str = field(repr=False)
+    access_expires_at: datetime
+    refresh_token: str | None = field(repr=False)
+    refresh_expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """An opened session, what it stands for, and its tokens."""
+
+    place: Place
+    tokens: Tokens
+
+
+def open_session(
+    world: World,
+    tx: Transaction,
+    account: Account,
+    tenant: Tenant | None,
+    membership: Membership | None,
+    *,
+    amr: tuple[str, ...],
+    client: Client,
+    now: datetime,
+) -> Place | DomainError:
+    """Write a new session, or return why the gate refuses one. Past `max_sessions` the oldest ends (SE-06)."""
+    if (refused := gate.refusal(world.policy, account, tenant, now)) is not None:
+        record(
+            tx.audit,
+            Event.SIGN_IN_REFUSED,
+            now,
+            account_id=account.id,
+            source=client.source,
+            reason=refused.reason,
+        )
+        return refused
+    lifetimes = world.policy.lifetimes
+    scope = gate.scope(account)
+    if scope is not None:
+        lifetime = lifetimes.access_token
+    else:
+        lifetime = lifetimes.session if client.remember else lifetimes.short_session
+    role = membership.role if membership else account.role
+    session = Session(
+        id=new_id(now),
+        account_id=account.id,
+        tenant_id=tenant.id if tenant else None,
+        role=role,
+        level=world.policy.level_of(role),
+        counter=0,
+        amr=amr,
+        authenticated_at=now,
+        idle_expires_at=now + min(lifetimes.session_idle, lifetime),
+        expires_at=now + lifetime,
+        scope=scope,
+        remembered=client.remember,
+        device=client.device,
+        origin=client.origin,
+        user_agent=client.source.user_agent,
+        ip=client.source.address,
+    )
+    keep = world.policy.max_sessions - 1
+    evicted = tx.sessions.revoke_oldest(account.id, keep=keep, now=now, reason=EndReason.REVOKED)
+    session = tx.sessions.add(session)
+    announce(world, tx, evicted, now)
+    for ended in evicted:
+        record(tx.audit, Event.SESSION_EVICTED, now, account_id=account.id, session_id=ended.id)
+    record(
+        tx.audit,
+        Event.SIGNED_IN,
+        now,
+        account_id=account.id,
+        tenant_id=session.tenant_id,
+        session_id=session.id,
+        source=client.source,
+        factor=" ".join(amr),
+    )
+    return Place(session, account, tenant, membership)
+
+
+def accept(outcome: Place | DomainError) -> Place:
+    """The opened session. Raises the gate's refusal, now that what it wrote to the journal is committed."""
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
+
+
+def issue_tokens(world: World, opened: Place, now: datetime) -> SignedIn:
+    """Mint the tokens of an opened session, once it is committed."""
+    return SignedIn(opened, mint(world, opened.session, now))
+
+
+def mint(world: World, session: Session, now: datetime) -> Tokens:
+    """The tokens of a session at its present counter. An access token never outlives its session."""
+    expires_at = min(now + world.policy.lifetimes.access_token, session.expires_at)
+    access_token = world.access_tokens.mint(
+        AccessClaims(
+            account_id=session.account_id,
+            session_id=session.id,
+            tenant_id=session.tenant_id,
+            role=session.role,
+            level=session.level,
+            amr=session.amr,
+            authenticated_at=session.authenticated_at,
+            issued_at=now,
+            expires_at=expires_at,
+            jti=new_id(now).hex,
+            scope=session.scope,
+        )
+    )
+    if session.scope is not None:
+        return Tokens(access_token, expires_at, None, None)
+    refresh_token = world.refresh_tokens.issue(session.id, session.counter)
+    return Tokens(access_token, expires_at, refresh_token, min(session.idle_expires_at, session.expires_at))
+
+
+def end_sessions(
+    world: World, tx: Transaction, account_id: UUID, reason: EndReason, now: datetime, *, except_id: UUID | None = None
+) -> list[Session]:
+    """End every session of an account but one, here and on every replica."""
+    ended = tx.sessions.revoke_all(account_id, now=now, reason=reason, except_id=except_id)
+    announce(world, tx, ended, now)
+    return ended
+
+
+def announce(world: World, tx: Transaction, ended: Iterable[Session], now: datetime) -> None:
+    """Put ended sessions into the feed, and into this process's own view once that is committed (SE-04)."""
+    # The longest any access token can still live, plus the leeway of those who check it.
+    until = now + world.policy.lifetimes.access_token + timedelta(minutes=1)
+    revocations = [
+        Revocation(session.id, session.account_id, now, session.revoked_reason or "", until) for session in ended
+    ]
+    if revocations:
+        tx.revocations.add(revocations)
+        tx.after_commit(lambda: world.revoked.learn(revocations))
