@@ -3,10 +3,10 @@ from __future__ import annotations
 import io
 
 from rich.console import Console
+from tests.mail.test_smtp import mail
 
 from identity.mail.transports import open_transport
 from identity.mail.transports.console import ConsoleTransport
-from tests.mail.test_smtp import mail
 
 LINK = "https://id.example/verify-email#token=" + "A" * 200
 

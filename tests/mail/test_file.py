@@ -9,9 +9,9 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
+from tests.mail.test_smtp import ADA, SENDER, mail
 
 from identity.mail.transports import TemporaryFailure, open_transport
-from tests.mail.test_smtp import ADA, SENDER, mail
 
 
 def dated() -> EmailMessage:

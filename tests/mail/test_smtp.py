@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.mail.sink import Mode, Sink, closed_port, running
 
 from identity.mail.transports import (
     MessageRefused,
@@ -23,7 +24,8 @@ from identity.mail.transports import (
     Transport,
     open_transport,
 )
-from tests.mail.sink import Mode, Sink, closed_port, running
+
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
 SENDER, ADA = "no-reply@id.example", "ada@example.org"
 

@@ -46,15 +46,16 @@ class FileTransport:
 
     def _write(self, name: str, content: bytes) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self._directory, prefix=".", suffix=".tmp")
+        handle, name_for_now = tempfile.mkstemp(dir=self._directory, prefix=".", suffix=".tmp")
+        temporary = Path(name_for_now)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, self._directory / name)
+            temporary.replace(self._directory / name)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 

@@ -1,0 +1,128 @@
+"""Turns a mail's kind and values into a message: plain text first, and the same in HTML (LO-03).
+
+The same row gives the same bytes every time, so that a retry cannot be told from the first try (F-12).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import textwrap
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from urllib.parse import quote, urlsplit
+from uuid import UUID
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from identity.domain.mails import MailKind
+from identity.mail.inert import inert
+from identity.mail.letters import Letter, language_of, write
+
+_WIDTH = 72
+_LONGEST_LINE = 998  # RFC 5322 §2.1.1
+_SECRET = re.compile(r"[!-~]{1,512}")
+_ADDRESS = re.compile(r"(?P<local>{word})@(?P<domain>{word})".format(word=r"[^\s@,;:<>()\[\]\\\"\x00-\x1f\x7f]+"))
+
+_html = Environment(
+    loader=PackageLoader("identity.mail"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class AddressInvalid(ValueError):
+    """A recipient or sender that is not exactly one address (N-37). The text does not repeat it."""
+
+
+def render(
+    kind: MailKind,
+    locale: str,
+    values: Mapping[str, str],
+    *,
+    recipient: str,
+    sender: str,
+    public_url: str,
+    product_name: str,
+    message_id: str,
+    date: datetime,
+) -> EmailMessage:
+    """A message to one recipient.
+
+    Values that people chose (names, devices) are made inert. `token`, `when` (ISO 8601) and
+    `expires_minutes` have a form of their own. A link is built from `public_url` and nothing else (RC-04).
+    """
+    token = _secret(values.get("token", ""))
+    letter = write(kind, language_of(locale), {**_readable(values), "product_name": product_name})
+    link = f"{public_url.rstrip('/')}/{letter.page}#token={quote(token, safe='')}" if letter.page else ""
+
+    message = EmailMessage(policy=SMTP)
+    message["From"] = _address(sender, product_name)
+    message["To"] = _address(recipient)
+    message["Subject"] = letter.subject
+    message["Date"] = date
+    message["Message-ID"] = message_id
+    message["Auto-Submitted"] = "auto-generated"
+    text = _text(letter, token, link, product_name)
+    message.set_content(text, cte=_transfer_encoding(text))
+    html = _html.get_template("layout.html").render(
+        letter=letter, language=letter.language, token=token, link=link, product_name=product_name
+    )
+    message.add_alternative(html, subtype="html", cte=_transfer_encoding(html))
+    message["Content-Language"] = letter.language  # last, or it would move into the text part
+    message.set_boundary("=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32])
+    return message
+
+
+def message_id(mail_id: UUID, public_url: str) -> str:
+    """The Message-ID of an outbox row, the same for ever."""
+    host = urlsplit(public_url).hostname or "localhost"
+    return f"<{mail_id}@[IPv6:{host}]>" if ":" in host else f"<{mail_id}@{host}>"
+
+
+def _text(letter: Letter, token: str, link: str, product_name: str) -> str:
+    parts = [letter.greeting, *map(_wrapped, letter.opening)]
+    if link:
+        parts += [letter.lead_in, link, _wrapped(letter.or_code)]
+    if token:
+        parts.append(token)
+    parts += map(_wrapped, letter.closing)
+    parts += [f"{letter.farewell}\n{product_name}", f"-- \n{letter.automatic}"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(paragraph: str) -> str:
+    return textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _secret(token: str) -> str:
+    if token and not _SECRET.fullmatch(token):
+        raise ValueError("A token is printable ASCII without spaces.")
+    return token
+
+
+def _readable(values: Mapping[str, str]) -> dict[str, object]:
+    readable: dict[str, object] = {name: inert(value) for name, value in values.items() if name != "token"}
+    if "when" in values:
+        readable["when"] = datetime.fromisoformat(values["when"].replace(" UTC", "+00:00")).astimezone(UTC)
+    if "expires_minutes" in values:
+        readable["expires_minutes"] = int(values["expires_minutes"])
+    return readable
+
+
+def _address(address: str, display_name: str = "") -> Address:
+    parts = _ADDRESS.fullmatch(address)
+    if parts is None:
+        raise AddressInvalid("Not exactly one mail address.")
+    return Address(display_name, username=parts["local"], domain=parts["domain"])
+
+
+def _transfer_encoding(text: str) -> str:
+    """Plain 7-bit where possible: the secret then stands unbroken in the raw message too."""
+    fits = text.isascii() and max(map(len, text.splitlines())) <= _LONGEST_LINE
+    return "7bit" if fits else "quoted-printable"
