@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from identity.crypto.common_passwords import is_common
 

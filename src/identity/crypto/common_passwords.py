@@ -15,6 +15,6 @@ def is_common(password: str) -> bool:
 
 @cache
 def _common_passwords() -> frozenset[str]:
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]  # some 20 MB: only if asked
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # some 20 MB: only if asked
 
     return frozenset(word.casefold() for word in FREQUENCY_LISTS["passwords"])
