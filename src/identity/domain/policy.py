@@ -72,7 +72,6 @@ class Lifetimes:
     access_token: timedelta = timedelta(minutes=15)
     session_idle: timedelta = timedelta(days=7)
     session: timedelta = timedelta(days=30)
-    short_session: timedelta = timedelta(hours=12)
     refresh_grace: timedelta = timedelta(seconds=10)
     email_verification: timedelta = timedelta(hours=24)
     password_reset: timedelta = timedelta(minutes=60)
@@ -85,7 +84,7 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one deployment."""
+    """The rules of one deployment. `remember` is whether a sign-in that does not say so gets a refresh token."""
 
     name: str
     roles: Mapping[str, Role]
@@ -95,6 +94,7 @@ class Policy:
     registration: Registration = Registration()
     lifetimes: Lifetimes = Lifetimes()
     verified_email_to_sign_in: bool = True
+    remember: bool = True
     max_sessions: int = 20
     locale: str = "en"
 

@@ -36,10 +36,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sign-in. `number` is None until it is written, `counter` is the number of the one refresh token that is live.
+    """A sign-in. `number` is 0 until it is written, `counter` is the number of the one refresh token that is live.
 
-    `idle_expires_at` moves with every refresh, `expires_at` never does (SE-03). A session with a
-    `scope` has no refresh token.
+    `idle_expires_at` moves with every refresh, `expires_at` never does (SE-03). Only a
+    `remembered` session has a refresh token; one with a `scope` never is.
     """
 
     id: UUID
@@ -55,7 +55,7 @@ class Session:
     refreshed_at: datetime | None = None
     scope: str | None = None
     remembered: bool = True
-    number: int | None = None
+    number: int = 0
     device: Device = Device()
     origin: str = ""
     user_agent: str = ""

@@ -22,17 +22,17 @@ from identity.domain.tokens import AccessClaims
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What a sign-in says of the thing it comes from. `remember` False asks for a short session."""
+    """What a sign-in says of the thing it comes from. `remember` None leaves it to the policy."""
 
     device: Device = Device()
     origin: str = ""
-    remember: bool = True
+    remember: bool | None = None
     source: Source = Source()
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a client holds of a session. A restricted session has no refresh token."""
+    """What a client holds of a session. One that is not remembered has no refresh token."""
 
     access_token: str = field(repr=False)
     access_expires_at: datetime
@@ -72,10 +72,10 @@ def open_session(
         return refused
     lifetimes = world.policy.lifetimes
     scope = gate.scope(account)
-    if scope is not None:
-        lifetime = lifetimes.access_token
-    else:
-        lifetime = lifetimes.session if client.remember else lifetimes.short_session
+    wanted = world.policy.remember if client.remember is None else client.remember
+    remembered = wanted and scope is None
+    # Without a refresh token a session cannot outlive its one access token.
+    lifetime = lifetimes.session if remembered else lifetimes.access_token
     role = membership.role if membership else account.role
     session = Session(
         id=new_id(now),
@@ -89,7 +89,7 @@ def open_session(
         idle_expires_at=now + min(lifetimes.session_idle, lifetime),
         expires_at=now + lifetime,
         scope=scope,
-        remembered=client.remember,
+        remembered=remembered,
         device=client.device,
         origin=client.origin,
         user_agent=client.source.user_agent,
@@ -144,7 +144,7 @@ def mint(world: World, session: Session, now: datetime) -> Tokens:
             scope=session.scope,
         )
     )
-    if session.scope is not None:
+    if not session.remembered:
         return Tokens(access_token, expires_at, None, None)
     refresh_token = world.refresh_tokens.issue(session.id, session.counter)
     return Tokens(access_token, expires_at, refresh_token, min(session.idle_expires_at, session.expires_at))

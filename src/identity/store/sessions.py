@@ -17,6 +17,8 @@ from identity.store.tables import accounts, memberships, sessions, tenants
 from identity.store.tenants import to_membership, to_tenant
 
 _COLUMNS = tuple(sessions.c)
+_NAMES = tuple(column.name for column in _COLUMNS)
+_DEVICE = ("device_type", "device_name", "device_os", "device_fingerprint")
 _live = and_(
     sessions.c.revoked_at.is_(None),
     sessions.c.idle_expires_at > bindparam("now"),
@@ -41,7 +43,7 @@ _rotate = (
     .where(
         sessions.c.id == bindparam("session"),
         sessions.c.counter == bindparam("presented"),
-        sessions.c.scope.is_(None),
+        sessions.c.remembered,
         _live,
         # The gate of LG-06, in the statement itself: nothing is read before it is decided.
         exists().where(accounts.c.id == sessions.c.account_id, accounts.c.status == AccountStatus.ACTIVE.value),
@@ -140,30 +142,7 @@ def _first(row: Sequence[Any] | None) -> Session | None:
 
 def to_session(row: Sequence[Any]) -> Session:
     """The domain's value of a row of `sessions`."""
-    (
-        number, id_, account_id, tenant_id, role, level, counter, amr, scope, remembered,
-        authenticated_at, refreshed_at, idle_expires_at, expires_at, device_type, device_name, device_os, device_fingerprint,
-        origin, user_agent, ip, revoked_at, revoked_reason,
-    ) = row  # fmt: skip
-    return Session(
-        id=id_,
-        account_id=account_id,
-        tenant_id=tenant_id,
-        role=role,
-        level=level,
-        counter=counter,
-        amr=tuple(amr.split()),
-        scope=scope,
-        remembered=remembered,
-        number=number,
-        authenticated_at=authenticated_at,
-        refreshed_at=refreshed_at,
-        idle_expires_at=idle_expires_at,
-        expires_at=expires_at,
-        device=Device(device_type, device_name, device_os, device_fingerprint),
-        origin=origin,
-        user_agent=user_agent,
-        ip=ip,
-        revoked_at=revoked_at,
-        revoked_reason=revoked_reason,
-    )
+    values = dict(zip(_NAMES, row, strict=True))
+    values["amr"] = tuple(values["amr"].split())
+    values["device"] = Device(*(values.pop(name) for name in _DEVICE))
+    return Session(**values)

@@ -1,0 +1,220 @@
+"""Between the contract's messages and the domain's values; pure functions, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from identity.domain.accounts import Account, AccountStatus, PersonName
+from identity.domain.callers import Source
+from identity.domain.policy import Policy
+from identity.domain.sessions import Device, Place, Session
+from identity.domain.sign_in import Client, SignedIn, Tokens
+from identity.domain.tenants import Membership, Tenant
+from identity_pb.v1 import resources_pb2 as pb
+
+_STATUS = {
+    AccountStatus.ACTIVE: pb.ACCOUNT_STATUS_ACTIVE,
+    AccountStatus.LOCKED: pb.ACCOUNT_STATUS_LOCKED,
+    AccountStatus.DISABLED: pb.ACCOUNT_STATUS_DISABLED,
+}
+_ORIGIN_PREFIX = "ORIGIN_"
+
+
+# From the wire.
+
+
+def read(message: Message, field: str) -> Any:
+    """The value of an optional field; None where it is absent."""
+    return getattr(message, field) if message.HasField(field) else None
+
+
+def read_client(request: Any, source: Source) -> Client:
+    """What a request with `device`, `origin` and `remember` says of the client."""
+    device = request.device
+    return Client(
+        device=Device(device.type, device.name, device.os, device.fingerprint),
+        origin=origin_name(request.origin),
+        remember=read(request, "remember"),
+        source=source,
+    )
+
+
+def read_name(request: Any) -> PersonName:
+    """The name in a request with `first_name`, `last_name` and `name`."""
+    return PersonName(read(request, "first_name"), read(request, "last_name"), read(request, "name"))
+
+
+def read_attributes(struct: Struct) -> Mapping[str, object]:
+    """A Struct as plain values."""
+    return json_format.MessageToDict(struct)
+
+
+def origin_name(origin: pb.Origin.ValueType) -> str:
+    """The stored word of an origin; empty where the client did not say."""
+    return "" if not origin else pb.Origin.Name(origin).removeprefix(_ORIGIN_PREFIX).lower()
+
+
+# To the wire.
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """A Timestamp; None where there is no such moment."""
+    if moment is None:
+        return None
+    result = Timestamp()
+    result.FromDatetime(moment)
+    return result
+
+
+def account(value: Account, *, failed_attempts: int | None = None) -> pb.Account:
+    """An account as its owner and administrators may see it; nothing of its password (AZ-04)."""
+    return pb.Account(
+        id=str(value.id),
+        number=value.number,
+        email=value.email,
+        phone=value.phone,
+        first_name=value.first_name,
+        last_name=value.last_name,
+        name=value.name,
+        locale=value.locale,
+        avatar_url=value.avatar_url,
+        status=_STATUS[value.status],
+        email_verified_at=timestamp(value.email_verified_at),
+        require_password_change=value.require_password_change,
+        provider=value.provider,
+        provider_uid=value.provider_uid,
+        created_at=timestamp(value.created_at),
+        updated_at=timestamp(value.updated_at),
+        sign_ins=pb.SignIns(
+            count=value.sign_in_count,
+            current_at=timestamp(value.current_sign_in_at),
+            last_at=timestamp(value.last_sign_in_at),
+            current_ip=value.current_sign_in_ip,
+            last_ip=value.last_sign_in_ip,
+        ),
+        failed_attempts=failed_attempts,
+        locked_at=timestamp(value.locked_at),
+    )
+
+
+def tenant(value: Tenant | None) -> pb.Tenant | None:
+    """A tenant; None where there is none."""
+    if value is None:
+        return None
+    rest: dict[str, Any] = dict(value.attributes)
+    hours = rest.pop("opening_hours", [])
+    attributes = Struct()
+    attributes.update(rest)
+    return pb.Tenant(
+        id=str(value.id),
+        number=value.number,
+        slug=value.slug,
+        name=value.name,
+        kind=value.kind,
+        contact=pb.Contact(email=value.email, phone=value.phone, address=value.address),
+        opening_hours=[pb.OpeningHours(**day) for day in hours],
+        attributes=attributes,
+        created_at=timestamp(value.created_at),
+        updated_at=timestamp(value.updated_at),
+    )
+
+
+def role(key: str, policy: Policy) -> pb.Role:
+    """A built-in role with its permission matrix."""
+    known = policy.roles.get(key)
+    if known is None:
+        return pb.Role(key=key)
+    return pb.Role(
+        key=key,
+        number=list(policy.roles).index(key) + 1,
+        name=known.name,
+        level=known.level,
+        permissions={resource: pb.ActionSet(actions=actions) for resource, actions in known.permissions.items()},
+        mfa_required=known.requires_mfa,
+        self_registration=known.self_register,
+        tenant_kind=known.creates_tenant,
+        built_in=True,
+    )
+
+
+def membership(value: Membership | None, policy: Policy) -> pb.Membership | None:
+    """A membership with its role; None where there is none."""
+    if value is None:
+        return None
+    return pb.Membership(
+        account_id=str(value.account_id),
+        tenant_id=str(value.tenant_id),
+        number=value.number,
+        role=role(value.role, policy),
+        department_id=value.department_id,
+        team_ids=value.team_ids,
+        created_at=timestamp(value.created_at),
+        updated_at=timestamp(value.updated_at),
+    )
+
+
+def session(value: Session, *, current: bool = False) -> pb.Session:
+    """A session as its owner may see it."""
+    device = value.device
+    return pb.Session(
+        id=str(value.id),
+        number=value.number,
+        account_id=str(value.account_id),
+        tenant_id=str(value.tenant_id) if value.tenant_id else None,
+        device=pb.Device(
+            type=device.type or None,
+            name=device.name or None,
+            os=device.os or None,
+            fingerprint=device.fingerprint or None,
+        ),
+        origin=pb.Origin.Value(_ORIGIN_PREFIX + (value.origin.upper() or "UNSPECIFIED")),
+        user_agent=value.user_agent or None,
+        ip=value.ip,
+        amr=value.amr,
+        remembered=value.remembered,
+        current=current,
+        restricted=value.scope is not None,
+        created_at=timestamp(value.authenticated_at),
+        authenticated_at=timestamp(value.authenticated_at),
+        last_used_at=timestamp(value.refreshed_at or value.authenticated_at),
+        idle_expires_at=timestamp(value.idle_expires_at),
+        expires_at=timestamp(value.expires_at),
+    )
+
+
+def tokens(value: Tokens) -> pb.SessionTokens:
+    """The tokens of a session."""
+    return pb.SessionTokens(
+        access_token=value.access_token,
+        token_type="Bearer",
+        access_expires_at=timestamp(value.access_expires_at),
+        refresh_token=value.refresh_token,
+        refresh_expires_at=timestamp(value.refresh_expires_at),
+    )
+
+
+def place(value: Place, policy: Policy) -> dict[str, Any]:
+    """The account, tenant, membership and session that several messages have alike."""
+    return {
+        "account": account(value.account),
+        "tenant": tenant(value.tenant),
+        "membership": membership(value.membership, policy),
+        "session": session(value.session, current=True),
+    }
+
+
+def session_result(value: SignedIn, policy: Policy) -> pb.SessionResult:
+    """A finished sign-in."""
+    return pb.SessionResult(tokens=tokens(value.tokens), **place(value.place, policy))
+
+
+def password_change(value: SignedIn, policy: Policy) -> pb.PasswordChange:
+    """A sign-in that can only change the password."""
+    return pb.PasswordChange(tokens=tokens(value.tokens), **place(value.place, policy))

@@ -1,0 +1,213 @@
+"""Settings: every variable the service reads, and what is refused as unsafe.
+
+Values come from `IDENTITY_…` in the environment or from the TOML file that `IDENTITY_CONFIG` names;
+the environment wins. The file may also hold a `[policy]` table that is laid over the preset.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import secrets
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+LOWEST_COST = 10
+SHORTEST_SECRET = 32
+_MAKE_A_SECRET = "Make one with: openssl rand -base64 48"
+
+
+class SettingsInvalid(ValueError):
+    """The settings are wrong or unsafe; the message says what to change."""
+
+
+class Settings(BaseSettings):
+    """What one process is told from outside. Every field's description is its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="IDENTITY_", extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    data_dir: Path = Field(
+        Path(".identity"), description="Where the embedded database and a generated secret are kept."
+    )
+    database_url: str = Field(
+        "", description="`sqlite:///FILE` or `postgresql://…`. Without it: `identity.db` in the data directory."
+    )
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="The master key, at least 32 characters. With SQLite it is generated in the data directory "
+        "(mode 0600); with PostgreSQL it is required.",
+    )
+    grpc_address: str = Field(
+        "127.0.0.1:50051",
+        description="`HOST:PORT` or `unix:PATH` to serve gRPC on. Plaintext only on loopback or a Unix socket.",
+    )
+    tls_certificate: Path | None = Field(None, description="PEM file with the certificate chain for gRPC.")
+    tls_key: Path | None = Field(None, description="PEM file with the private key of the certificate.")
+    reflection: bool | None = Field(
+        None, description="Whether gRPC reflection answers. Without it: on loopback yes, elsewhere no."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="Networks, separated by commas, whose `x-client-ip` metadata is believed. "
+        "Loopback and Unix sockets are by default.",
+    )
+    preset: str = Field("standard", description="The policy to start from: a file of `src/identity/presets`.")
+    policy: dict[str, Any] = Field(
+        default_factory=dict, description="Keys laid over the preset; a table of the configuration file."
+    )
+    issuer: str = Field("", description="The `iss` of access tokens. Without it: the public URL.")
+    audience: str = Field("identity", description="The `aud` of access tokens.")
+    signing_algorithm: Literal["ES256", "EdDSA"] = Field("ES256", description="How new signing keys sign.")
+    public_url: str = Field(
+        "http://127.0.0.1:8080",
+        description="The base of the links in mails. Never taken from a request.",
+    )
+    mail_url: str = Field(
+        "console://", description="`console://`, `file:///DIR`, `smtp://USER:PASSWORD@HOST:PORT` or `smtps://…`."
+    )
+    mail_from: str = Field("Identity <no-reply@localhost>", description="The sender of mails.")
+    product_name: str = Field("Identity", description="How mails call the product.")
+    bcrypt_cost: int = Field(
+        11, ge=LOWEST_COST, le=16, description="The cost of a password hash; each step doubles it. The floor is 10."
+    )
+    hashing_threads: int = Field(
+        default_factory=lambda: max(1, (os.cpu_count() or 2) - 1),
+        ge=1,
+        le=64,
+        description="How many passwords are hashed at the same time; each keeps one core busy. "
+        "Without it: one less than the cores.",
+    )
+    hashing_queue: int = Field(
+        16, ge=1, le=4096, description="How many sign-ins may wait for a hash before more are refused."
+    )
+    threads: int = Field(16, ge=1, le=256, description="How many calls run in threads at the same time.")
+    database_pool: int = Field(10, ge=1, le=200, description="How many PostgreSQL connections a process opens at most.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
+    shutdown_seconds: float = Field(10, ge=0, le=300, description="How long calls may finish after SIGTERM.")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        given = self.secret.get_secret_value()
+        if given and len(given) < SHORTEST_SECRET:
+            raise ValueError(f"IDENTITY_SECRET needs at least {SHORTEST_SECRET} characters. {_MAKE_A_SECRET}")
+        if not given and not self.is_embedded:
+            raise ValueError(
+                f"IDENTITY_SECRET is required with PostgreSQL, the same for every replica. {_MAKE_A_SECRET}"
+            )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("IDENTITY_TLS_CERTIFICATE and IDENTITY_TLS_KEY go together: set both or none.")
+        if self.tls_certificate is None and not self.is_local:
+            raise ValueError(
+                f"IDENTITY_GRPC_ADDRESS={self.grpc_address} is not loopback, and without TLS everybody on the way could "
+                "read passwords. Set IDENTITY_TLS_CERTIFICATE and IDENTITY_TLS_KEY, or serve on 127.0.0.1 or unix:PATH."
+            )
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the gRPC address."""
+        if self.grpc_address.startswith("unix:"):
+            return True
+        host = self.grpc_address.rpartition(":")[0].strip("[]")
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    @property
+    def database(self) -> str:
+        """The database's URL, the embedded one's included."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'identity.db').absolute()}"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a file that this process may migrate by itself."""
+        return self.database.startswith("sqlite:")
+
+    def master_secret(self) -> str:
+        """The master key; generated once, in the data directory, where the database is embedded."""
+        if given := self.secret.get_secret_value():
+            return given
+        path = self.data_dir / "secret"
+        try:
+            if not path.exists():
+                _write_once(path, secrets.token_urlsafe(48))
+            return path.read_text().strip()
+        except OSError as error:
+            raise SettingsInvalid(
+                f"The secret in the data directory {self.data_dir} cannot be kept: {error.strerror}. "
+                "Set IDENTITY_DATA_DIR to a directory that this user may write."
+            ) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file())
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process. Raises SettingsInvalid with every fault and what to change."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsInvalid("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsInvalid(f"IDENTITY_CONFIG={_config_file()} cannot be read: {error}") from None
+
+
+def _explain(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    name = "IDENTITY_" + "_".join(str(part) for part in fault["loc"]).upper()
+    return f"{name}: {message}."
+
+
+def _config_file() -> Path | None:
+    name = os.environ.get("IDENTITY_CONFIG")
+    if name and not Path(name).is_file():
+        raise FileNotFoundError(2, "There is no such file", name)
+    return Path(name) if name else None
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all; whoever is first wins."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".secret-")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()
