@@ -59,9 +59,9 @@ class Settings(BaseSettings):
         None, description="Whether gRPC reflection answers. Without it: on loopback yes, elsewhere no."
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("127.0.0.0/8", "::1/128"),
-        description="Networks, separated by commas, whose `x-client-ip` metadata is believed. "
-        "Loopback and Unix sockets are by default.",
+        ("127.0.0.0/8", "::1/128", "unix"),
+        description="Networks, separated by commas, whose `x-client-ip` metadata is believed; "
+        "`unix` stands for Unix sockets.",
     )
     preset: str = Field("standard", description="The policy to start from: a file of `src/identity/presets`.")
     policy: dict[str, Any] = Field(
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     mail_url: str = Field(
         "console://", description="`console://`, `file:///DIR`, `smtp://USER:PASSWORD@HOST:PORT` or `smtps://…`."
     )
-    mail_from: str = Field("Identity <no-reply@localhost>", description="The sender of mails.")
+    mail_from: str = Field("no-reply@localhost", description="The address that mails come from.")
     product_name: str = Field("Identity", description="How mails call the product.")
     bcrypt_cost: int = Field(
         11, ge=LOWEST_COST, le=16, description="The cost of a password hash; each step doubles it. The floor is 10."
@@ -106,7 +106,8 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:
-            ipaddress.ip_network(network)
+            if network != "unix":
+                ipaddress.ip_network(network)
         return value
 
     @model_validator(mode="after")

@@ -59,7 +59,7 @@ class KeyRing:
         # The same keys stay the same object, for whoever remembers what it verified with them.
         if old is None or old.signing != fresh.signing or old.verifying.keys() != fresh.verifying.keys():
             self._keys = fresh
-            self._jwks = [{**key.public_jwk, "use": "sig"} for key in self._opened.values()]
+            self._jwks = [dict(key.public_jwk) for key in self._opened.values()]
 
     def rotate(self, *, at_once: bool = False) -> None:
         """Make the next key. It signs once it has been published for a while.

@@ -17,7 +17,7 @@ class Keyring:
     itself is not kept. It is not stretched: it has to be random, not a password that somebody made up.
     """
 
-    __slots__ = ("key_id", "page", "pepper", "refresh", "sealing", "throttle")
+    __slots__ = ("bootstrap", "key_id", "page", "pepper", "refresh", "sealing", "throttle")
 
     def __init__(self, secret: str) -> None:
         """Derives all keys at once.
@@ -33,6 +33,8 @@ class Keyring:
         self.sealing = _derive(material, "sealing", _KEY_BYTES)
         self.throttle = _derive(material, "throttle", _KEY_BYTES)
         self.page = _derive(material, "page", _KEY_BYTES)
+        # Shown on the console until the first run is done, so every replica must come to the same one (AZ-06).
+        self.bootstrap = _derive(material, "bootstrap", _KEY_BYTES)
         self.key_id = _derive(material, "key-id", _KEY_ID_BYTES).hex()
 
     @property

@@ -1,0 +1,237 @@
+"""The composition root: from settings to a running server, and back down again.
+
+The only module that knows every other one. A `Service` owns the database, the hashing lane, the mail
+dispatcher and the gRPC server; `start` brings them up in the order in which they need each other,
+`stop` takes them down so that nothing acknowledged is lost (F-18).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import grpc
+import grpc.aio
+import structlog
+
+from identity.crypto import common_passwords, one_time_tokens
+from identity.crypto.access_tokens import AccessTokens
+from identity.crypto.key_ring import KeyRing
+from identity.crypto.keyring import Keyring
+from identity.crypto.lane import HashingLane
+from identity.crypto.passwords import PasswordHasher
+from identity.crypto.refresh_tokens import RefreshTokens
+from identity.crypto.throttle_keys import ThrottleKeys
+from identity.crypto.vault import Vault
+from identity.domain.auth.setup import needs_setup
+from identity.domain.authentication import authenticate, learn_revocations
+from identity.domain.errors import ServiceUnavailable
+from identity.domain.notices import resolve_request
+from identity.domain.ports import Secrets, World
+from identity.domain.revocations import RevokedSessions
+from identity.mail.dispatcher import Dispatcher
+from identity.mail.letterhead import Letterhead
+from identity.mail.transports import open_transport
+from identity.presets import load_policy
+from identity.rpc.access import AccessPolicy
+from identity.rpc.auth import AuthService
+from identity.rpc.health import Health, enable_reflection
+from identity.rpc.limits import server_options
+from identity.rpc.log import CallLog, log_call
+from identity.rpc.pipeline import Pipeline
+from identity.rpc.sessions import SessionService
+from identity.rpc.source import SourceReader
+from identity.settings import Settings, SettingsInvalid
+from identity.store import migrate
+from identity.store.database import Database, open_database
+from identity.store.transaction import Transaction
+from identity_pb.v1 import auth_service_pb2_grpc, session_service_pb2_grpc
+
+SERVICES = ("identity.v1.AuthService", "identity.v1.SessionService")
+
+PASSWORD_CHANGE_ONLY = frozenset(
+    {
+        "/identity.v1.AuthService/ChangePassword",
+        "/identity.v1.SessionService/GetSession",
+        "/identity.v1.SessionService/SignOut",
+    }
+)
+"""What a session may call that was opened with a temporary password (PW-07)."""
+
+LEARN_EVERY = 0.5
+"""Seconds between two looks at the feed of ended sessions: half of what SE-04 allows."""
+
+LOAD_KEYS_EVERY = 15.0
+"""Seconds between two looks at the signing keys: an emergency drop is everywhere within a minute (JW-04)."""
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where time comes from; tests bring their own."""
+
+    now: Callable[[], datetime] = utc_now
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Service:
+    """One process of the service. `address` is where it listens once started."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock = Clock(), bcrypt_cost: int | None = None, log: CallLog = log_call
+    ) -> None:
+        """Build everything and touch nothing yet. `bcrypt_cost` is for tests, which may go below the floor."""
+        self.settings = settings
+        self._log = structlog.get_logger("identity.server")
+        keyring = Keyring(settings.master_secret())
+        self._vault = Vault(keyring)
+        self._database: Database[Transaction] = open_database(settings.database, Transaction)
+        self._key_ring = KeyRing(self._database, self._vault, clock.now, settings.signing_algorithm)
+        self.world = World(
+            database=self._database,
+            policy=load_policy(settings.preset, settings.policy),
+            clock=clock.now,
+            monotonic=clock.monotonic,
+            passwords=PasswordHasher(keyring.pepper, keyring.pepper_id, bcrypt_cost or settings.bcrypt_cost),
+            is_common_password=common_passwords.is_common,
+            refresh_tokens=RefreshTokens(keyring.refresh),
+            access_tokens=AccessTokens(settings.issuer or settings.public_url, settings.audience, self._key_ring.keys),
+            vault=self._vault,
+            secrets=Secrets(new_token=one_time_tokens.new_token, digest=one_time_tokens.digest),
+            throttle_keys=ThrottleKeys(keyring.throttle),
+            revoked=RevokedSessions(),
+            wake_mail=self._wake_mail,
+            bootstrap_secret=base64.urlsafe_b64encode(keyring.bootstrap).decode().rstrip("="),
+        )
+        self._lane = HashingLane(settings.hashing_threads, settings.hashing_queue)
+        self.dispatcher = Dispatcher(
+            self._database,
+            self._vault,
+            lambda mail: resolve_request(self.world, mail),
+            open_transport(settings.mail_url),
+            clock.now,
+            Letterhead(settings.mail_from, settings.public_url, settings.product_name),
+        )
+        self._pipeline = Pipeline(
+            policy=AccessPolicy.read(SERVICES),
+            authenticate=lambda token: authenticate(self.world, token),
+            restricted=PASSWORD_CHANGE_ONLY,
+            sources=SourceReader(settings.trusted_proxies),
+            lane=self._lane,
+            threads=settings.threads,
+            deadlines={"/identity.v1.SessionService/RefreshSession": 3.0},
+            log=log,
+        )
+        self._health = Health(SERVICES)
+        self._server: grpc.aio.Server | None = None
+        self._tending: asyncio.Task[None] | None = None
+        self.address = ""
+
+    # Up.
+
+    async def start(self) -> None:
+        """Bring the service up and listen. Raises SettingsInvalid when the schema or the address is not fit."""
+        await asyncio.to_thread(self._prepare)
+        server = grpc.aio.server(interceptors=[self._pipeline], options=server_options())
+        auth_service_pb2_grpc.add_AuthServiceServicer_to_server(AuthService(self.world), server)
+        session_service_pb2_grpc.add_SessionServiceServicer_to_server(
+            SessionService(self.world, self._key_ring.jwks), server
+        )
+        await self._health.register(server)
+        reflection = self.settings.reflection
+        if reflection or (reflection is None and self.settings.is_local):
+            enable_reflection(SERVICES, server)
+        self.address = self._listen(server)
+        self._server = server
+        await server.start()
+        await self._health.serving()
+        self.dispatcher.start()
+        self._tending = asyncio.create_task(self._tend())
+
+    def _prepare(self) -> None:
+        settings = self.settings
+        if settings.is_embedded:
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            migrate.upgrade(settings.database)
+        elif pending := migrate.pending(settings.database):
+            raise SettingsInvalid(
+                f"The database's schema is {len(pending)} step(s) behind this version. Run: identity migrate"
+            )
+        self._key_ring.load()
+        learn_revocations(self.world)
+        common_passwords.is_common("")  # loads the list now, not inside somebody's registration
+
+    def _listen(self, server: grpc.aio.Server) -> str:
+        address = self.settings.grpc_address
+        try:
+            if self.settings.tls_certificate and self.settings.tls_key:
+                pair = (self.settings.tls_key.read_bytes(), self.settings.tls_certificate.read_bytes())
+                port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+            else:
+                port = server.add_insecure_port(address)
+        except OSError as error:
+            raise SettingsInvalid(f"The certificate or its key cannot be read: {error}") from None
+        except RuntimeError:
+            raise SettingsInvalid(
+                f"IDENTITY_GRPC_ADDRESS={address} cannot be served on: is another process using it?"
+            ) from None
+        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+    @property
+    def open_setup_secret(self) -> str | None:
+        """The secret that the first run asks for, while it is still open."""
+        return self.world.bootstrap_secret if needs_setup(self.world) else None
+
+    # While it runs.
+
+    def _wake_mail(self) -> None:
+        self.dispatcher.wake()
+
+    async def _tend(self) -> None:
+        """Learn of sessions that ended elsewhere and of new keys; not ready while the database is away."""
+        ready = True
+        keys_due = self.world.monotonic() + LOAD_KEYS_EVERY
+        while True:
+            await asyncio.sleep(LEARN_EVERY)
+            try:
+                await asyncio.to_thread(learn_revocations, self.world)
+                if self.world.monotonic() >= keys_due:
+                    await asyncio.to_thread(self._key_ring.load)
+                    keys_due = self.world.monotonic() + LOAD_KEYS_EVERY
+            except ServiceUnavailable:
+                if ready:
+                    self._log.error("the database is out of reach: not ready")
+                    await self._health.not_serving()
+                ready = False
+            except Exception:
+                self._log.exception("tending failed")
+            else:
+                if not ready:
+                    self._log.warning("the database is back: ready")
+                    await self._health.serving()
+                ready = True
+
+    # Down.
+
+    async def stop(self) -> None:
+        """Say that the end is near, let calls finish, put leases back, close (F-18)."""
+        await self._health.draining()
+        if self._tending is not None:
+            self._tending.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._tending
+        if self._server is not None:
+            await self._server.stop(self.settings.shutdown_seconds)
+        await self._pipeline.close()
+        await self._lane.close()
+        await asyncio.to_thread(self.dispatcher.stop, self.settings.shutdown_seconds)
+        await asyncio.to_thread(self._database.close)
