@@ -13,9 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import protodeps
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from grpc_tools import protoc
+from grpc_tools import protoc  # type: ignore[import-untyped]  # it ships no types
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "generated"
@@ -31,7 +30,7 @@ def main() -> None:
     check = parser.parse_args().check
     # buf and the protoc plugins live beside the interpreter, which need not be an activated environment.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    protodeps.main()
+    subprocess.run([sys.executable, str(ROOT / "scripts/protodeps.py")], check=True)
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "generated"
         generate(fresh, Path(scratch) / "renamed.binpb")
@@ -39,7 +38,7 @@ def main() -> None:
         if not check:
             replace(fresh)
         elif stale:
-            sys.exit("generated/ is stale, run `python scripts/generate.py`:\n" + "\n".join(f"  {path}" for path in stale))
+            sys.exit("\n  ".join(["generated/ is stale, run `python scripts/generate.py`:", *stale]))
 
 
 def generate(out: Path, renamed: Path) -> None:

@@ -20,7 +20,6 @@ from google.protobuf import (
     text_format,
     timestamp_pb2,
 )
-from google.protobuf.descriptor import FieldDescriptor
 from protovalidate._gen.buf.validate import validate_pb
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,8 +62,6 @@ def parse(content: bytes) -> Any:
     for module in (descriptor_pb2, duration_pb2, timestamp_pb2, field_mask_pb2):
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     pool.AddSerializedFile(content)
-    for extension in pool.FindAllExtensions(pool.FindMessageTypeByName("google.protobuf.FieldOptions")):
-        message_factory.GetMessageClass(extension.containing_type)
     file_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
     return file_class.FromString(content)
 
@@ -150,15 +147,13 @@ def brackets(message: Any, field: Any = None) -> str:
 
 
 def options(message: Any) -> Iterator[str]:
-    """Print each option that is set, as source; a message value is printed in text format."""
+    """Print each option that is set, as source; the file's own extensions are messages, the other options scalars."""
     for field, value in message.ListFields():
-        name = f"({field.full_name})" if field.is_extension else field.name
-        for item in value if field.is_repeated else [value]:
-            if field.type == FieldDescriptor.TYPE_MESSAGE:
-                yield f"{name} = {{{text_format.MessageToString(item, as_one_line=True)}}}"
-            else:
-                printed = text_format.MessageToString(type(message)(**{field.name: item})) if not field.is_extension else ""
-                yield f"{name} = {printed.split(': ', 1)[1].strip() if printed else item}"
+        if field.is_extension:
+            yield f"({field.full_name}) = {{{text_format.MessageToString(value, as_one_line=True)}}}"
+        else:
+            option = text_format.MessageToString(type(message)(**{field.name: value}))
+            yield option.strip().replace(": ", " = ", 1)
 
 
 if __name__ == "__main__":
