@@ -31,6 +31,7 @@ from identity.crypto.vault import Vault
 from identity.domain.auth.setup import needs_setup
 from identity.domain.authentication import authenticate, learn_revocations
 from identity.domain.errors import ServiceUnavailable
+from identity.domain.housekeeping import sweep
 from identity.domain.notices import resolve_request
 from identity.domain.ports import Secrets, World
 from identity.domain.revocations import RevokedSessions
@@ -70,6 +71,10 @@ LOAD_KEYS_EVERY = 15.0
 """Seconds between two looks at the signing keys: an emergency drop is everywhere within a minute (JW-04)."""
 
 
+SWEEP_EVERY = 600.0
+"""Seconds between two removals of what nobody will ask for again."""
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -81,6 +86,22 @@ class Clock:
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
+
+
+class Chore:
+    """Something to do now and then; the first time after one interval."""
+
+    def __init__(self, do: Callable[[], object], every: float) -> None:
+        self.do = do
+        self._every = every
+        self._next: float | None = None
+
+    def due(self, now: float) -> bool:
+        """Whether it is time; if so, the next time is one interval from `now`."""
+        is_due = self._next is not None and now >= self._next
+        if is_due or self._next is None:
+            self._next = now + self._every
+        return is_due
 
 
 class Service:
@@ -142,10 +163,11 @@ class Service:
         """Bring the service up and listen. Raises SettingsInvalid when the schema or the address is not fit."""
         await asyncio.to_thread(self._prepare)
         server = grpc.aio.server(interceptors=[self._pipeline], options=server_options())
-        auth_service_pb2_grpc.add_AuthServiceServicer_to_server(AuthService(self.world), server)
-        session_service_pb2_grpc.add_SessionServiceServicer_to_server(
-            SessionService(self.world, self._key_ring.jwks), server
-        )
+        # Abstract for the type checker as long as RPCs of the contract wait for their turn: they answer UNIMPLEMENTED.
+        auth = AuthService(self.world)  # type: ignore[abstract]
+        session = SessionService(self.world, self._key_ring.jwks)  # type: ignore[abstract]
+        auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
+        session_service_pb2_grpc.add_SessionServiceServicer_to_server(session, server)
         await self._health.register(server)
         reflection = self.settings.reflection
         if reflection or (reflection is None and self.settings.is_local):
@@ -199,14 +221,14 @@ class Service:
     async def _tend(self) -> None:
         """Learn of sessions that ended elsewhere and of new keys; not ready while the database is away."""
         ready = True
-        keys_due = self.world.monotonic() + LOAD_KEYS_EVERY
+        chores = (Chore(self._key_ring.load, LOAD_KEYS_EVERY), Chore(lambda: sweep(self.world), SWEEP_EVERY))
         while True:
             await asyncio.sleep(LEARN_EVERY)
             try:
                 await asyncio.to_thread(learn_revocations, self.world)
-                if self.world.monotonic() >= keys_due:
-                    await asyncio.to_thread(self._key_ring.load)
-                    keys_due = self.world.monotonic() + LOAD_KEYS_EVERY
+                for chore in chores:
+                    if chore.due(self.world.monotonic()):
+                        await asyncio.to_thread(chore.do)
             except ServiceUnavailable:
                 if ready:
                     self._log.error("the database is out of reach: not ready")

@@ -165,6 +165,11 @@ class RoleNotAllowed(DomainError):
     message = "Nobody can register with this role. Ask to be invited."
 
 
+class RegistrationClosed(DomainError):
+    reason = "REGISTRATION_CLOSED"
+    message = "Nobody can register here. Ask an administrator for an invitation."
+
+
 class SetupDone(DomainError):
     reason = "SETUP_DONE"
     message = "The first-run set-up has been completed and is closed."

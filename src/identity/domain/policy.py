@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from identity.domain.errors import RoleNotAllowed
+from identity.domain.errors import RegistrationClosed, RoleNotAllowed
 
 Permissions = Mapping[str, Mapping[str, bool]]
 
@@ -104,7 +104,12 @@ class Policy:
                 raise ValueError(f"The policy {self.name!r} names the role {key!r} but does not define it.")
 
     def registration_role(self, key: str | None) -> Role:
-        """The role somebody registers with. Raises RoleNotAllowed for any other than a self-service one (AZ-05)."""
+        """The role somebody registers with.
+
+        Raises RegistrationClosed where there is none, RoleNotAllowed for one that is only given (AZ-05).
+        """
+        if not any(role.self_register for role in self.roles.values()):
+            raise RegistrationClosed()
         role = self.roles.get(key or self.registration.default_role)
         if role is None or not role.self_register:
             raise RoleNotAllowed(field="role")

@@ -12,6 +12,7 @@ from uuid import UUID
 from identity.domain.accounts import AccountStore
 from identity.domain.audit import AuditStore
 from identity.domain.deployment import DeploymentStore
+from identity.domain.housekeeping import HousekeepingStore
 from identity.domain.mails import OutboxStore
 from identity.domain.one_time_tokens import OneTimeTokenStore
 from identity.domain.policy import Policy
@@ -48,6 +49,8 @@ class Transaction(Protocol):
     def audit(self) -> AuditStore: ...
     @property
     def deployment(self) -> DeploymentStore: ...
+    @property
+    def housekeeping(self) -> HousekeepingStore: ...
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run `action` once this unit is committed; never if it is rolled back."""

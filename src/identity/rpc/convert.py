@@ -144,10 +144,10 @@ def role(key: str, policy: Policy) -> pb.Role:
     )
 
 
-def membership(value: Membership | None, policy: Policy) -> pb.Membership | None:
-    """A membership with its role; None where there is none."""
+def membership(value: Membership | None, owner: Account, policy: Policy) -> pb.Membership | None:
+    """A membership with its role; without one, the role that the account has outside of any tenant."""
     if value is None:
-        return None
+        return pb.Membership(account_id=str(owner.id), role=role(owner.role, policy)) if owner.role else None
     return pb.Membership(
         account_id=str(value.account_id),
         tenant_id=str(value.tenant_id),
@@ -205,7 +205,7 @@ def place(value: Place, policy: Policy) -> dict[str, Any]:
     return {
         "account": account(value.account),
         "tenant": tenant(value.tenant),
-        "membership": membership(value.membership, policy),
+        "membership": membership(value.membership, value.account, policy),
         "session": session(value.session, current=True),
     }
 

@@ -39,7 +39,7 @@ class SessionService(SessionServiceServicer):
             session_id=str(rotated.session.id),
             account=convert.account(place.account) if place else None,
             tenant=convert.tenant(place.tenant) if place else None,
-            membership=convert.membership(place.membership, policy) if place else None,
+            membership=convert.membership(place.membership, place.account, policy) if place else None,
         )
 
     def SignOut(self, request: pb.SignOutRequest, context: grpc.ServicerContext) -> pb.SignOutResponse:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from identity.store.accounts import Accounts
 from identity.store.audit import Audit
 from identity.store.deployment import Deployment
+from identity.store.housekeeping import Housekeeping
 from identity.store.one_time_tokens import OneTimeTokens
 from identity.store.outbox import Outbox
 from identity.store.revocations import Revocations
@@ -69,3 +70,7 @@ class Transaction:
     @property
     def deployment(self) -> Deployment:
         return Deployment(self._connection)
+
+    @property
+    def housekeeping(self) -> Housekeeping:
+        return Housekeeping(self._connection)
