@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.mail.rig import Outbox, Rig
 from tests.mail.sink import Sink, running
+
+from identity.store.database import open_database
+from identity.store.tables import metadata, outbox
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +21,11 @@ def _no_name_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
 def sink() -> Iterator[Sink]:
     with running(Sink()) as sink:
         yield sink
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    database = open_database(f"sqlite:///{tmp_path}/outbox.db", Outbox)
+    database.write(lambda tx: metadata.create_all(tx.connection, tables=[outbox]))
+    yield Rig(database)
+    database.close()

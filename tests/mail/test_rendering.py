@@ -12,8 +12,9 @@ import jinja2
 import pytest
 
 from identity.domain.mails import MailKind
+from identity.mail.letterhead import Letterhead
 from identity.mail.letters import LANGUAGES, write
-from identity.mail.rendering import AddressInvalid, message_id, render
+from identity.mail.rendering import AddressInvalid, render
 
 ID = UUID("0190a1b2-0000-7000-8000-00000000000a")
 DATE = datetime(2026, 3, 1, 14, 3, tzinfo=UTC)
@@ -44,7 +45,7 @@ def rendered(kind: MailKind = MailKind.VERIFY_EMAIL, locale: str = "en", **chang
         sender="no-reply@id.example",
         public_url=public_url,
         product_name="Acme",
-        message_id=message_id(ID, public_url),
+        message_id=Letterhead("no-reply@id.example", public_url, "Acme").message_id(ID),
         date=DATE,
     )
     received = BytesParser(policy=default).parsebytes(message.as_bytes())

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from urllib.parse import quote, urlsplit
-from uuid import UUID
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -62,8 +61,8 @@ def render(
     link = f"{public_url.rstrip('/')}/{letter.page}#token={quote(token, safe='')}" if letter.page else ""
 
     message = EmailMessage(policy=SMTP)
-    message["From"] = _address(sender, product_name)
-    message["To"] = _address(recipient)
+    message["From"] = address_header(sender, product_name)
+    message["To"] = address_header(recipient)
     message["Subject"] = letter.subject
     message["Date"] = date
     message["Message-ID"] = message_id
@@ -77,12 +76,6 @@ def render(
     message["Content-Language"] = letter.language  # last, or it would move into the text part
     message.set_boundary("=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32])
     return message
-
-
-def message_id(mail_id: UUID, public_url: str) -> str:
-    """The Message-ID of an outbox row, the same for ever."""
-    host = urlsplit(public_url).hostname or "localhost"
-    return f"<{mail_id}@[IPv6:{host}]>" if ":" in host else f"<{mail_id}@{host}>"
 
 
 def _text(letter: Letter, token: str, link: str, product_name: str) -> str:
@@ -115,7 +108,8 @@ def _readable(values: Mapping[str, str]) -> dict[str, object]:
     return readable
 
 
-def _address(address: str, display_name: str = "") -> Address:
+def address_header(address: str, display_name: str = "") -> Address:
+    """One address, for a header. Raises AddressInvalid for none, several, or one with a name in it."""
     parts = _ADDRESS.fullmatch(address)
     if parts is None:
         raise AddressInvalid("Not exactly one mail address.")

@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.rule import Rule
 from rich.text import Text
 
-from identity.mail.transports.base import TemporaryFailure
+from identity.mail.transports.base import ServerUnreachable
 
 
 class ConsoleTransport:
@@ -34,7 +34,7 @@ class ConsoleTransport:
                 highlight=False,
             )
         except OSError as failure:
-            raise TemporaryFailure(f"The terminal took nothing ({type(failure).__name__}).") from None
+            raise ServerUnreachable(f"The terminal took nothing ({type(failure).__name__}).") from None
 
     def check(self) -> None:
         """A terminal needs no check."""

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from pathlib import Path
 
-from identity.mail.transports.base import TemporaryFailure
+from identity.mail.transports.base import ServerUnreachable
 
 
 class FileTransport:
@@ -30,7 +30,7 @@ class FileTransport:
         try:
             self._write(_file_name(message), content)
         except OSError as failure:
-            raise TemporaryFailure(f"The mail directory cannot be written ({failure.strerror}).") from None
+            raise ServerUnreachable(f"The mail directory cannot be written ({failure.strerror}).") from None
 
     def check(self) -> None:
         """Makes the directory and writes into it."""
@@ -39,7 +39,7 @@ class FileTransport:
             with tempfile.TemporaryFile(dir=self._directory):
                 pass
         except OSError as failure:
-            raise TemporaryFailure(f"The mail directory cannot be written ({failure.strerror}).") from None
+            raise ServerUnreachable(f"The mail directory cannot be written ({failure.strerror}).") from None
 
     def close(self) -> None:
         """There is nothing to close."""
