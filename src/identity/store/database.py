@@ -1,0 +1,114 @@
+"""`Database`: units of work that happen as a whole or not at all, on either engine."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Generic, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+_log = logging.getLogger("identity.store")
+
+Action = Callable[[], None]
+
+
+class Unit(Protocol):
+    """What the engines ask of the object they hand to a unit of work: its list of after-commit actions."""
+
+    @property
+    def actions(self) -> list[Action]: ...
+
+
+T = TypeVar("T", bound=Unit)
+R = TypeVar("R")
+
+
+class Database(ABC, Generic[T]):
+    """The whole interface of the store.
+
+    `fn` gets a transaction made by the factory the database was opened with, and returns values. It
+    may be run again after a conflict or beside a failed neighbour, so it touches nothing but its
+    transaction. What it raises rolls its writes back and comes out unchanged, unless the exception has
+    `commits = True`: then the writes are kept and the exception still comes out. Units do not nest.
+
+    Raises ServiceUnavailable when the database is out of reach, Overloaded when too much is waiting for
+    it, and StoreError for a statement that is wrong.
+    """
+
+    def __init__(self, transaction: Callable[[Connection], T]) -> None:
+        self._transaction = transaction
+        self._running = threading.local()
+
+    @property
+    @abstractmethod
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+
+    @abstractmethod
+    def read(self, fn: Callable[[T], R], /) -> R:
+        """Run a unit that writes nothing. Each of its statements sees what is committed when it starts."""
+
+    @abstractmethod
+    def write(self, fn: Callable[[T], R], /) -> R:
+        """Run a unit and return its result once it is committed."""
+
+    @abstractmethod
+    def submit_write(self, fn: Callable[[T], R], /) -> Future[R]:
+        """`write` without waiting: the future has the result once the unit is committed."""
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Raise ServiceUnavailable unless the database answers a query now."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what was accepted, refuse what comes, and give the connections back."""
+
+    def _refuse_nesting(self) -> None:
+        # A unit inside a unit would wait for itself: for the one writer, or for a connection that the
+        # outer unit holds while it waits.
+        if getattr(self._running, "unit", False):
+            raise RuntimeError("units of work do not nest: use the transaction you were given")
+
+
+def commits(error: BaseException) -> bool:
+    """Whether the writes of a unit are kept although it raised."""
+    return getattr(error, "commits", False) is True
+
+
+def run_actions(actions: Iterable[Action]) -> None:
+    """Run what waited for the commit; it has happened, so a failing action can only be logged."""
+    for action in actions:
+        try:
+            action()
+        except Exception:
+            _log.exception("an action after a commit failed")
+
+
+def refuse_actions(unit: Unit) -> None:
+    """Nothing is committed by a read, so whatever waits for its commit would wait for ever."""
+    if unit.actions:
+        raise RuntimeError("a read has no commit to wait for: use write")
+
+
+def open_database(url: str, transaction: Callable[[Connection], T]) -> Database[T]:
+    """Open the database of a `sqlite:///file` or `postgresql://…` URL.
+
+    Connects on first use, so a service can start while its database is away. Raises ValueError for a
+    URL of anything else.
+    """
+    scheme = url.partition(":")[0].partition("+")[0]
+    # Imported here, so that an embedded database loads nothing of PostgreSQL.
+    if scheme == "sqlite":
+        from identity.store.sqlite import SqliteDatabase
+
+        return SqliteDatabase(url, transaction)
+    if scheme in ("postgresql", "postgres"):
+        from identity.store.postgres import PostgresDatabase
+
+        return PostgresDatabase(url, transaction)
+    raise ValueError(f"the database URL starts with {scheme}:, not with sqlite: or postgresql:")

@@ -1,0 +1,109 @@
+"""What an exception of a database driver means to whoever asked for the unit of work.
+
+No value of a row may leave the store inside an error (N-24): PostgreSQL writes the offending value into
+the text of its errors, so the texts of failed statements are left behind and only names are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum, auto
+
+from sqlalchemy.exc import StatementError
+
+from identity.domain.errors import ServiceUnavailable
+
+_log = logging.getLogger("identity.store")
+
+# Primary result codes of SQLite that speak of the machine or of another process, not of the statement:
+# BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
+_SQLITE_UNAVAILABLE = frozenset({5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26})
+
+_SERIALIZATION_FAILURE = "40001"
+_DEADLOCK = "40P01"
+_LOCK_TIMEOUT = "55P03"
+# A primary that became a standby keeps its connections but takes no writes any more (F-13).
+_READ_ONLY = "25006"
+_IDLE_TIMEOUTS = ("25P03", "25P04", "57P05")
+
+
+class StoreError(Exception):
+    """A statement that should not have failed: a fault of ours, told without any value of a row."""
+
+
+class Verdict(Enum):
+    """What can be done about an exception."""
+
+    NOT_OURS = auto()  # it comes from the unit of work itself and leaves as it came
+    CONFLICT = auto()  # rolled back by the server because of a neighbour: run it again
+    LOST = auto()  # the connection is gone
+    STALE = auto()  # the connection lives, but leads to a server that takes no writes any more
+    UNAVAILABLE = auto()  # the database answers that it cannot
+    FAULT = auto()  # the statement is wrong
+
+
+def judge(error: BaseException) -> Verdict:
+    """Sort an exception of SQLAlchemy, sqlite3 or psycopg."""
+    driver = error.orig if isinstance(error, StatementError) else error
+    code = getattr(driver, "sqlite_errorcode", None)
+    if code is not None:
+        return Verdict.UNAVAILABLE if code & 0xFF in _SQLITE_UNAVAILABLE else Verdict.FAULT
+    if driver is not None and hasattr(driver, "sqlstate"):
+        return _judge_postgres(driver, driver.sqlstate)
+    # A value that a type cannot carry, say; no answer of a database.
+    return Verdict.FAULT if isinstance(error, StatementError) else Verdict.NOT_OURS
+
+
+def _judge_postgres(driver: BaseException, state: str | None) -> Verdict:
+    if state is None:
+        # Without a code the server did not say it: the connection broke, could not be made, or was
+        # waited for too long. The driver's own complaints about an argument are `DataError`s.
+        kind = {base.__name__ for base in type(driver).__mro__}
+        return Verdict.LOST if kind & {"OperationalError", "InterfaceError"} else Verdict.FAULT
+    if state in (_SERIALIZATION_FAILURE, _DEADLOCK):
+        return Verdict.CONFLICT
+    if state == _READ_ONLY:
+        return Verdict.STALE
+    if state in _IDLE_TIMEOUTS or state.startswith(("08", "57P")):
+        return Verdict.LOST
+    if state == _LOCK_TIMEOUT or state.startswith(("53", "57", "58")):
+        return Verdict.UNAVAILABLE
+    return Verdict.FAULT
+
+
+def outward(error: BaseException, verdict: Verdict) -> BaseException:
+    """The exception that leaves the store in place of `error`."""
+    if verdict is Verdict.NOT_OURS:
+        return error
+    told = StoreError(describe(error)).with_traceback(error.__traceback__)
+    failure = told if verdict is Verdict.FAULT else ServiceUnavailable()
+    if failure is not told:
+        failure.__cause__ = told
+    # Not even as the context of another exception does the driver's text get into a log.
+    failure.__suppress_context__ = True
+    return failure
+
+
+def report(error: BaseException, verdict: Verdict) -> None:
+    """Log what the caller is not told; a fault is logged by whoever catches it."""
+    if verdict not in (Verdict.NOT_OURS, Verdict.FAULT):
+        _log.warning("the database is not available: %s", describe(error))
+
+
+def describe(error: BaseException) -> str:
+    """Name what failed, without the values it failed on."""
+    driver = error.orig if isinstance(error, StatementError) else error
+    statement = error.statement if isinstance(error, StatementError) else None
+    parts = [type(driver).__name__]
+    code = getattr(driver, "sqlstate", None) or getattr(driver, "sqlite_errorname", None)
+    if code is not None:
+        parts.append(str(code))
+    diagnosis = getattr(driver, "diag", None)
+    named = ((name, getattr(diagnosis, name, None)) for name in ("table_name", "column_name", "constraint_name"))
+    parts.extend(f"{name}={value}" for name, value in named if value)
+    if statement is None or hasattr(driver, "sqlite_errorcode"):
+        # A failed connection names a host, SQLite names columns; neither quotes a value.
+        parts.append(str(driver))
+    if statement is not None:
+        parts.append(f"in: {statement}")
+    return " ".join(parts)

@@ -1,0 +1,136 @@
+"""SQLite: one writer thread in front of a WAL file, and readers beside it (F-02, F-14)."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from time import monotonic
+from typing import cast
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.pool import NullPool
+
+from identity.store.database import Database, R, T, refuse_actions
+from identity.store.failures import Verdict, judge, outward, report
+from identity.store.pool import Lease, Pool
+from identity.store.writer import QUEUE_LIMIT, Writer
+
+READERS = 8
+# How long a read waits for one of the readers, and a reader for another process that recovers the file.
+_READ_SECONDS = 2.0
+# The writer does its own waiting (see `writer.py`); this much is left to SQLite.
+_WRITER_BUSY_MILLISECONDS = 5
+
+
+class SqliteDatabase(Database[T]):
+    """Writes of all threads meet in one queue; several processes may share the file."""
+
+    def __init__(
+        self,
+        url: str,
+        transaction: Callable[[Connection], T],
+        *,
+        readers: int = READERS,
+        queue_limit: int = QUEUE_LIMIT,
+    ) -> None:
+        super().__init__(transaction)
+        path = file_of(url)
+        reading, writing = create_sqlite_engine(path, read_only=True), create_sqlite_engine(path)
+        self._readers = Pool(lambda: _connect(reading), readers)
+        self._writer = Writer(lambda: _connect(writing), transaction, self._running, queue_limit)
+
+    @property
+    def dialect(self) -> str:
+        return "sqlite"
+
+    def read(self, fn: Callable[[T], R], /) -> R:
+        def run(lease: Lease[sqlite3.Connection]) -> R:
+            unit = self._transaction(lease.connection)
+            result = fn(unit)
+            refuse_actions(unit)
+            return result
+
+        return self._with_reader(run)
+
+    def _with_reader(self, run: Callable[[Lease[sqlite3.Connection]], R]) -> R:
+        self._refuse_nesting()
+        lease = self._readers.acquire(monotonic() + _READ_SECONDS)
+        self._running.unit = True
+        fit = True
+        try:
+            return run(lease)
+        except BaseException as error:
+            verdict = judge(error)
+            fit = verdict in (Verdict.NOT_OURS, Verdict.FAULT)
+            if verdict is Verdict.NOT_OURS:
+                raise
+            report(error, verdict)
+            failure = outward(error, verdict)
+            raise failure from failure.__cause__
+        finally:
+            self._running.unit = False
+            self._readers.release(lease) if fit else self._readers.discard(lease)
+
+    def write(self, fn: Callable[[T], R], /) -> R:
+        self._refuse_nesting()
+        return self._writer.submit(fn).result()
+
+    def submit_write(self, fn: Callable[[T], R], /) -> Future[R]:
+        return self._writer.submit(fn)
+
+    def ping(self) -> None:
+        # Not SELECT 1, which SQLite answers without a look at the file.
+        self._with_reader(lambda lease: lease.driver.execute("PRAGMA schema_version").fetchone())
+
+    def close(self) -> None:
+        self._writer.close()
+        self._readers.close()
+
+
+def file_of(url: str) -> Path:
+    """The file of a `sqlite:///file` URL. Raises ValueError if it names none."""
+    name = make_url(url).database
+    if not name or name == ":memory:" or name.startswith("file:"):
+        # Each connection to a database in memory would see one of its own.
+        raise ValueError("the database URL of SQLite names a file, as in sqlite:///identity.db")
+    return Path(name)
+
+
+def create_sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
+    """An engine without a pool whose connections begin and end no transaction by themselves."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=NullPool,
+        # sqlite3 would otherwise begin transactions of its own, deferred ones (M11).
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "cached_statements": 512},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def create_private(*_: object) -> None:
+        # Password hashes are nobody else's to read; SQLite gives its journal the same mode.
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+    @event.listens_for(engine, "connect")
+    def set_up(driver: sqlite3.Connection, _: object) -> None:
+        busy = int(_READ_SECONDS * 1000) if read_only else _WRITER_BUSY_MILLISECONDS
+        driver.execute(f"PRAGMA busy_timeout = {busy}")
+        if read_only:
+            driver.execute("PRAGMA query_only = ON")
+        else:
+            driver.execute("PRAGMA journal_mode = WAL")
+            driver.execute("PRAGMA synchronous = FULL")
+            driver.execute("PRAGMA foreign_keys = ON")
+            driver.execute("PRAGMA journal_size_limit = 67108864")
+
+    return engine
+
+
+def _connect(engine: Engine) -> tuple[Connection, sqlite3.Connection]:
+    connection = engine.connect()
+    return connection, cast(sqlite3.Connection, connection.connection.driver_connection)
