@@ -95,20 +95,27 @@ def refuse_actions(unit: Unit) -> None:
         raise RuntimeError("a read has no commit to wait for: use write")
 
 
+def dialect_of(url: str) -> str:
+    """The engine that a database URL asks for. Raises ValueError if it is none of ours."""
+    scheme = url.partition(":")[0].partition("+")[0]
+    if scheme == "sqlite":
+        return "sqlite"
+    if scheme in ("postgresql", "postgres"):
+        return "postgresql"
+    raise ValueError("the database URL starts with neither sqlite:// nor postgresql://")
+
+
 def open_database(url: str, transaction: Callable[[Connection], T]) -> Database[T]:
     """Open the database of a `sqlite:///file` or `postgresql://…` URL.
 
     Connects on first use, so a service can start while its database is away. Raises ValueError for a
     URL of anything else.
     """
-    scheme = url.partition(":")[0].partition("+")[0]
     # Imported here, so that an embedded database loads nothing of PostgreSQL.
-    if scheme == "sqlite":
+    if dialect_of(url) == "sqlite":
         from identity.store.sqlite import SqliteDatabase
 
         return SqliteDatabase(url, transaction)
-    if scheme in ("postgresql", "postgres"):
-        from identity.store.postgres import PostgresDatabase
+    from identity.store.postgres import PostgresDatabase
 
-        return PostgresDatabase(url, transaction)
-    raise ValueError(f"the database URL starts with {scheme}:, not with sqlite: or postgresql:")
+    return PostgresDatabase(url, transaction)

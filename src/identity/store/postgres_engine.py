@@ -17,9 +17,11 @@ from identity.store.bounded import BoundedConnection
 # statement before that, and so keep a slow query apart from a server that is gone.
 UNIT_SECONDS = 2.8
 CONNECT_SECONDS = 2
-STATEMENT_MILLISECONDS = 2500
-LOCK_MILLISECONDS = 2000
-IDLE_IN_TRANSACTION_MILLISECONDS = 5000
+UNIT_SETTINGS = {
+    "statement_timeout": 2500,
+    "lock_timeout": 2000,
+    "idle_in_transaction_session_timeout": 5000,
+}
 
 # One round trip per new connection. A server that acknowledges before it has written would lose
 # revocations in a crash; a stricter setting, such as remote_apply, stays.
@@ -44,19 +46,11 @@ def connection_parameters(url: str, settings: Mapping[str, object]) -> dict[str,
     return {**defaults, **given, "options": f"{options} {given.get('options') or ''}".strip()}
 
 
-def limits() -> dict[str, object]:
-    """The settings of a session that runs units of work."""
-    return {
-        "TimeZone": "UTC",
-        "statement_timeout": STATEMENT_MILLISECONDS,
-        "lock_timeout": LOCK_MILLISECONDS,
-        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_MILLISECONDS,
-    }
-
-
-def create_postgres_engine(url: str, *, read_only: bool = False) -> Engine:
+def create_postgres_engine(
+    url: str, *, read_only: bool = False, settings: Mapping[str, object] = UNIT_SETTINGS
+) -> Engine:
     """An engine without a pool; psycopg begins transactions with the first statement, or never if read-only."""
-    parameters = connection_parameters(url, limits())
+    parameters = connection_parameters(url, {"TimeZone": "UTC", **settings})
     engine = create_engine(
         "postgresql+psycopg://",
         poolclass=NullPool,

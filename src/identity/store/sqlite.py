@@ -22,7 +22,7 @@ READERS = 8
 # How long a read waits for one of the readers, and a reader for another process that recovers the file.
 _READ_SECONDS = 2.0
 # The writer does its own waiting (see `writer.py`); this much is left to SQLite.
-_WRITER_BUSY_MILLISECONDS = 5
+_WRITER_BUSY_SECONDS = 0.005
 
 
 class SqliteDatabase(Database[T]):
@@ -38,9 +38,10 @@ class SqliteDatabase(Database[T]):
     ) -> None:
         super().__init__(transaction)
         path = file_of(url)
-        reading, writing = create_sqlite_engine(path, read_only=True), create_sqlite_engine(path)
-        self._readers = Pool(lambda: _connect(reading), readers)
-        self._writer = Writer(lambda: _connect(writing), transaction, self._running, queue_limit)
+        reading = create_sqlite_engine(path, busy_seconds=_READ_SECONDS, read_only=True)
+        writing = create_sqlite_engine(path, busy_seconds=_WRITER_BUSY_SECONDS)
+        self._readers = Pool(lambda: open_connection(reading), readers)
+        self._writer = Writer(lambda: open_connection(writing), transaction, self._running, queue_limit)
 
     @property
     def dialect(self) -> str:
@@ -99,7 +100,7 @@ def file_of(url: str) -> Path:
     return Path(name)
 
 
-def create_sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
+def create_sqlite_engine(path: Path, *, busy_seconds: float, read_only: bool = False) -> Engine:
     """An engine without a pool whose connections begin and end no transaction by themselves."""
     engine = create_engine(
         f"sqlite:///{path}",
@@ -118,8 +119,7 @@ def create_sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
 
     @event.listens_for(engine, "connect")
     def set_up(driver: sqlite3.Connection, _: object) -> None:
-        busy = int(_READ_SECONDS * 1000) if read_only else _WRITER_BUSY_MILLISECONDS
-        driver.execute(f"PRAGMA busy_timeout = {busy}")
+        driver.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
         if read_only:
             driver.execute("PRAGMA query_only = ON")
         else:
@@ -131,6 +131,6 @@ def create_sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     return engine
 
 
-def _connect(engine: Engine) -> tuple[Connection, sqlite3.Connection]:
+def open_connection(engine: Engine) -> tuple[Connection, sqlite3.Connection]:
     connection = engine.connect()
     return connection, cast(sqlite3.Connection, connection.connection.driver_connection)
