@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from tests.mail.sink import Sink
 
-_SECRET_LINE = re.compile(r"^[A-Za-z0-9_-]{43}$", re.MULTILINE)
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _PATIENCE = 20
 
 
@@ -60,6 +60,6 @@ def text_of(mail: EmailMessage) -> str:
 
 def secret_of(mail: EmailMessage) -> str:
     """The secret that stands alone on a line of a mail's text."""
-    found = _SECRET_LINE.findall(text_of(mail))
+    found = [line.strip() for line in text_of(mail).splitlines() if _SECRET.fullmatch(line.strip())]
     assert len(found) == 1
-    return str(found[0])
+    return found[0]
