@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from psycopg.conninfo import conninfo_to_dict
 from tests.mail.sink import running as running_sink
 from tests.mailbox import Mailbox
+from tests.postgres import shared_cluster
 from tests.running import Running, running
+
+from identity.store import migrate
+
+FreshDatabase = Callable[[], str]
+Launch = Callable[..., Awaitable[Running]]
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +30,49 @@ def mailbox() -> Iterator[Mailbox]:
         yield mailbox
 
 
-@pytest_asyncio.fixture(scope="session", params=["sqlite"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def fresh_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FreshDatabase:
+    """Makes databases on the engine of this round: with today's tables, and empty."""
+    if request.param == "sqlite":
+        return _sqlite(tmp_path_factory.mktemp("databases"))
+    return _postgres()
+
+
+@pytest_asyncio.fixture(scope="session")
 async def service(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
+    fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
 ) -> AsyncIterator[Running]:
-    async with running(tmp_path_factory.mktemp("service"), mailbox) as service:
+    """A service with every default, on each engine."""
+    data_dir = tmp_path_factory.mktemp("service")
+    async with running(data_dir, mailbox, database_url=fresh_database()) as service:
         yield service
+
+
+@pytest_asyncio.fixture
+async def launch(fresh_database: FreshDatabase, tmp_path: Path, mailbox: Mailbox) -> AsyncIterator[Launch]:
+    """Starts services for one test, each on a database of its own unless told which; takes what `running` takes."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**options: Any) -> Running:
+            options.setdefault("database_url", fresh_database())
+            return await stack.enter_async_context(running(tmp_path, mailbox, **options))
+
+        yield start
+
+
+def _sqlite(directory: Path) -> FreshDatabase:
+    template, numbers = directory / "template.db", count(1)
+    migrate.upgrade(f"sqlite:///{template}")
+
+    def fresh() -> str:
+        return f"sqlite:///{shutil.copy(template, directory / f'{next(numbers)}.db')}"
+
+    return fresh
+
+
+def _postgres() -> FreshDatabase:
+    cluster = shared_cluster()
+    template = cluster.create()
+    migrate.upgrade(template)
+    name = str(conninfo_to_dict(template)["dbname"])
+    return lambda: cluster.create(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections import defaultdict
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -21,29 +22,35 @@ class Mailbox(Sink):
     def __init__(self) -> None:
         super().__init__()
         self._arrived = threading.Condition()
+        self._by_address: dict[str, list[bytes]] = defaultdict(list)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         answer = await super().handle_DATA(server, session, envelope)
+        assert isinstance(envelope.content, bytes)
         with self._arrived:
+            for address in envelope.rcpt_tos:
+                self._by_address[address].append(envelope.content)
             self._arrived.notify_all()
         return answer
 
     def of(self, address: str) -> list[EmailMessage]:
         """What has arrived for an address, oldest first."""
-        return [
-            message_from_bytes(envelope.content, policy=policy.default)  # type: ignore[misc]
-            for envelope in list(self.taken)
-            if address in envelope.rcpt_tos and isinstance(envelope.content, bytes)
-        ]
+        with self._arrived:
+            contents = list(self._by_address[address])
+        return [message_from_bytes(content, policy=policy.default) for content in contents]
+
+    def count(self, address: str) -> int:
+        """How many mails have arrived for an address."""
+        return len(self._by_address[address])
 
     async def wait(self, address: str, count: int = 1) -> EmailMessage:
         """The newest mail of an address, once `count` have arrived."""
 
         def arrived() -> bool:
             with self._arrived:
-                return self._arrived.wait_for(lambda: len(self.of(address)) >= count, _PATIENCE)
+                return self._arrived.wait_for(lambda: self.count(address) >= count, _PATIENCE)
 
-        assert await asyncio.to_thread(arrived), f"{len(self.of(address))} of {count} mails arrived"
+        assert await asyncio.to_thread(arrived), f"{self.count(address)} of {count} mails arrived"
         return self.of(address)[-1]
 
     async def token(self, address: str, count: int = 1) -> str:
