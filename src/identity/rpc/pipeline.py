@@ -1,0 +1,352 @@
+"""The one interceptor around every call: admit, parse, authenticate, validate, run, map errors, observe.
+
+Each handler is wrapped once, so that what depends on the method is decided then and not per call. The order
+of the steps is a security property; the tests of this module hold it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from functools import partial
+from itertools import count
+from secrets import token_hex
+from time import perf_counter
+from typing import Any, Final, NoReturn, cast
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.message import DecodeError, Message
+
+from identity.domain.callers import Caller
+from identity.domain.errors import DomainError, PermissionDenied, ServiceUnavailable
+from identity.rpc.access import EXEMPT, AccessPolicy, MethodAccess, is_unimplemented
+from identity.rpc.caller import Authenticate, AuthenticateService, Call, Proofs, enter
+from identity.rpc.errors import CODES, InternalError, to_answer
+from identity.rpc.log import CallLog, log_call
+from identity.rpc.requests import parse, validate
+from identity.rpc.source import CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT, SourceReader
+from identity.rpc.work import Gate, Lane, Outcome, Threads, TimeLimit, is_hashing, settle, within
+
+Authorize = Callable[[Caller, str], None]
+"""Raises `PermissionDenied` unless the caller's role grants `resource:action` in the active tenant."""
+
+Observe = Callable[[str, str, float], None]
+"""Takes the method, the name of the status code and the seconds of a call: labels from closed sets (LO-02)."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Start = Callable[[Call, Message, Context], "asyncio.Future[Outcome]"]
+
+REQUEST_ID: Final = "x-request-id"
+_AUTHORIZATION: Final = "authorization"
+_READ: Final = frozenset({_AUTHORIZATION, REQUEST_ID, CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT})
+# What a header counts as that was sent twice: good for nothing, so that each reader refuses it in its own way.
+_REPEATED: Final = "\n"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
+
+_TIME_LIMIT: Final = "The time limit of the server was reached."
+
+_arrived: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("arrived")
+
+
+def refuse(caller: Caller, permission: str) -> None:
+    """Denies every administrator's call, as long as nobody says how permissions are known."""
+    raise PermissionDenied(permission=permission)
+
+
+class Pipeline(grpc.aio.ServerInterceptor):
+    """See the module. What it needs comes in as arguments; it owns the threads of synchronous methods."""
+
+    def __init__(
+        self,
+        *,
+        policy: AccessPolicy,
+        authenticate: Authenticate,
+        authenticate_service: AuthenticateService | None = None,
+        authorize: Authorize = refuse,
+        restricted: frozenset[str] = frozenset(),
+        sources: SourceReader,
+        lane: Lane | None = None,
+        threads: int = 8,
+        waiting: int = 64,
+        in_flight: int = 512,
+        streams: int = 256,
+        deadline: float = 10.0,
+        deadlines: Mapping[str, float] | None = None,
+        log: CallLog = log_call,
+        observe: Observe | None = None,
+    ) -> None:
+        """Bounds: `in_flight` unary calls, of which `threads` run and `waiting` wait for one; `streams`.
+
+        `restricted` lists the paths that a session with a scope may call; `deadlines` the seconds of methods
+        whose limit is not `deadline`.
+        """
+        self._policy = policy
+        self._proofs = Proofs(authenticate, authenticate_service, restricted)
+        self._authorize = authorize
+        self._sources = sources
+        self._lane = lane
+        self._threads = Threads(threads, waiting)
+        self._calls = Gate(in_flight)
+        self._streams = Gate(streams)
+        self._streaming: set[asyncio.Task[Any]] = set()
+        self._deadline = deadline
+        self._deadlines = dict(deadlines or {})
+        self._log = log
+        self._observe = observe
+        self._wrapped: dict[str, Any] = {}
+        self._ids = map(f"{token_hex(6)}-{{:x}}".format, count(1))
+
+    # The life of the service.
+
+    @property
+    def in_flight(self) -> int:
+        """Counts what is in progress, work whose client has left included."""
+        return self._calls.inside + self._streams.inside
+
+    def drain(self) -> None:
+        """Refuses what comes and ends the streams, whose clients go on elsewhere; calls finish."""
+        self._calls.shut()
+        self._streams.shut()
+        for task in self._streaming:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Returns when the last call has ended, and its work too. Stop the server first or meanwhile."""
+        self.drain()
+        await self._calls.wait_empty()
+        await self._streams.wait_empty()
+        await self._threads.close()
+
+    # Wrapping, once for each method.
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        method = handler_call_details.method
+        try:
+            handler = self._wrapped[method]
+        except KeyError:
+            found = await continuation(handler_call_details)
+            if found is None:
+                return None  # not remembered: whoever calls chooses the name
+            handler = self._wrapped[method] = self._wrap(method, found)
+        # gRPC has converted the metadata for interceptors; asking the context for it would do it again.
+        _arrived.set(handler_call_details.invocation_metadata)
+        return handler
+
+    def _wrap(self, method: str, handler: Any) -> Any:
+        """Gives the handler to use; None answers UNIMPLEMENTED, before anything is decided about the caller."""
+        if method in EXEMPT:
+            return _wrap_exempt(handler)
+        access = self._policy.find(method)
+        if access is None or handler.request_streaming:
+            structlog.get_logger().error("a method that nobody gave an access is not served", method=method)
+            return None
+        if is_unimplemented(handler.unary_stream or handler.unary_unary):
+            return None
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(access, handler), response_serializer=handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(self._unary(access, handler))
+
+    def _unary(self, access: MethodAccess, handler: Any) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        from_bytes, to_bytes = handler.request_deserializer, handler.response_serializer
+        start = self._starter(handler.unary_unary)
+        seconds = self._deadlines.get(access.method, self._deadline)
+
+        async def run(call: Call, raw: bytes, context: Context) -> bytes:
+            self._calls.enter()
+            work: asyncio.Future[Outcome] | None = None
+            try:
+                work = start(call, self._receive(call, raw, from_bytes), context)
+                reply: bytes = to_bytes(await within(work, seconds))
+                return reply
+            finally:
+                if work is None or work.done():
+                    self._calls.leave()
+                else:
+                    self._forsake(call, work)
+
+        async def unary(raw: bytes, context: Context) -> bytes:
+            begun = perf_counter()
+            call = Call(access, self._proofs)
+            enter(call)
+            try:
+                self._identify(call, context)
+                reply = await run(call, raw, context)
+            except asyncio.CancelledError:  # the client left or its deadline passed: nobody to answer
+                self._report(call, "CANCELLED", "", begun)
+                raise
+            except BaseException as error:
+                await self._fail(call, error, context, begun)
+            context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+            self._report(call, "OK", "", begun)
+            return reply
+
+        return unary
+
+    def _stream(self, access: MethodAccess, handler: Any) -> Callable[[bytes, Context], Awaitable[None]]:
+        from_bytes, method = handler.request_deserializer, handler.unary_stream
+
+        async def run(call: Call, raw: bytes, context: Context) -> None:
+            self._streams.enter()
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            self._streaming.add(task)
+            try:
+                request = self._receive(call, raw, from_bytes)
+                if access.needs_permission:
+                    await within(self._threads.start(self._permit, call), self._deadline)
+                async with aclosing(method(request, context)) as replies:
+                    async for reply in replies:
+                        await context.write(reply)
+            finally:
+                self._streaming.discard(task)
+                self._streams.leave()
+
+        async def stream(raw: bytes, context: Context) -> None:
+            begun = perf_counter()
+            call = Call(access, self._proofs)
+            enter(call)
+            try:
+                self._identify(call, context)
+                await run(call, raw, context)
+            except (asyncio.CancelledError, grpc.aio.InternalError):  # the latter: writing to a client that left
+                if self._streams.is_shut:
+                    await self._fail(call, ServiceUnavailable(retry_after=1.0), context, begun)
+                self._report(call, "CANCELLED", "", begun)
+                raise
+            except BaseException as error:
+                await self._fail(call, error, context, begun)
+            context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+            self._report(call, "OK", "", begun)
+
+        return stream
+
+    def _starter(self, method: Callable[..., Any]) -> Start:
+        """Decides once where a method runs: on the event loop, in a thread, or in the hashing lane."""
+        if inspect.iscoroutinefunction(method):
+            return partial(self._start_async, method)
+        if is_hashing(method) and self._lane is not None:
+            return partial(self._start_in_lane, self._lane, method)
+        return partial(self._start_in_thread, method)
+
+    def _start_async(
+        self, method: Callable[..., Awaitable[Any]], call: Call, request: Message, context: Context
+    ) -> asyncio.Future[Outcome]:
+        call.begun = True
+        if call.access.needs_permission:
+            method = partial(self._permit_first, method, call)
+        return asyncio.get_running_loop().create_task(settle(method(request, context)))
+
+    async def _permit_first(
+        self, method: Callable[..., Awaitable[Any]], call: Call, request: Message, context: Context
+    ) -> Any:
+        await within(self._threads.start(self._permit, call), self._deadline)
+        return await method(request, context)
+
+    def _start_in_thread(
+        self, method: Callable[..., Any], call: Call, request: Message, context: Context
+    ) -> asyncio.Future[Outcome]:
+        return self._threads.start(self._call, method, call, request, context)
+
+    def _start_in_lane(
+        self, lane: Lane, method: Callable[..., Any], call: Call, request: Message, context: Context
+    ) -> asyncio.Future[Outcome]:
+        work = partial(self._call, method, call, request, context)
+        return asyncio.get_running_loop().create_task(settle(lane.run(call.network or "local", work)))
+
+    def _call(self, method: Callable[..., Any], call: Call, request: Message, context: Context) -> Any:
+        """Runs in a thread: the method, unless everybody has left while it was queued."""
+        if call.gone:
+            return None
+        call.begun = True
+        if call.access.needs_permission:
+            self._permit(call)
+        return method(request, context)
+
+    def _permit(self, call: Call) -> None:
+        self._authorize(call.prove_caller(), call.access.permission)
+
+    # The steps of one call.
+
+    def _identify(self, call: Call, context: Context) -> None:
+        metadata: dict[str, str] = {}
+        for key, value in _arrived.get():
+            if key in _READ:
+                metadata[key] = _REPEATED if key in metadata else value
+        request_id = metadata.get(REQUEST_ID)
+        call.request_id = request_id if request_id and _REQUEST_ID(request_id) else next(self._ids)
+        call.authorization = metadata.get(_AUTHORIZATION)
+        call.source, call.network = self._sources.read(context.peer(), metadata)
+
+    def _receive(self, call: Call, raw: bytes, from_bytes: Callable[[bytes], Message]) -> Message:
+        request = parse(raw, from_bytes)
+        if call.access.needs_caller:
+            call.prove_caller()
+        elif call.access.needs_service:
+            call.prove_service()
+        validate(request, len(raw))
+        return request
+
+    def _forsake(self, call: Call, work: asyncio.Future[Outcome]) -> None:
+        """Leaves work that goes on without anybody waiting; its place is given back when it ends."""
+        call.gone = True
+
+        def end(work: asyncio.Future[Outcome]) -> None:
+            self._calls.leave()
+            error = work.result()[1]
+            if error is not None and not isinstance(error, (DomainError, asyncio.CancelledError)):
+                self._log_unknown(call, error)
+
+        work.add_done_callback(end)
+        if not call.begun and isinstance(work, asyncio.Task):
+            work.cancel()  # leaves the queue of the hashing lane; a thread of ours skips it by itself
+
+    async def _fail(self, call: Call, error: BaseException, context: Context, begun: float) -> NoReturn:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if isinstance(error, TimeLimit):
+            self._report(call, "DEADLINE_EXCEEDED", "", begun)
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _TIME_LIMIT, ((REQUEST_ID, call.request_id),))
+        if not isinstance(error, DomainError) or error.reason not in CODES:
+            error = InternalError(self._log_unknown(call, error))
+        answer = to_answer(error)
+        self._report(call, answer.code.name, error.reason, begun)
+        trailing = (*answer.trailing_metadata, (REQUEST_ID, call.request_id))
+        await context.abort(answer.code, answer.message, trailing)
+
+    def _log_unknown(self, call: Call, error: BaseException) -> str:
+        ref = token_hex(8)
+        structlog.get_logger().error(
+            "call failed", method=call.access.method, ref=ref, request_id=call.request_id, exc_info=error
+        )
+        return ref
+
+    def _report(self, call: Call, code: str, reason: str, begun: float) -> None:
+        seconds = perf_counter() - begun
+        account = None if call.caller is None else str(call.caller.account_id)
+        self._log(call.access.method, code, reason, seconds, call.request_id, call.network, account)
+        if self._observe is not None:
+            self._observe(call.access.method, code, seconds)
+
+
+def _wrap_exempt(handler: Any) -> Any:
+    """Lets health checks through in every state of the service, with the same answer to malformed bytes."""
+    if handler.request_streaming:
+        return handler
+    method = handler.unary_stream or handler.unary_unary
+
+    async def answer(raw: bytes, context: Context) -> Any:
+        try:
+            request = handler.request_deserializer(raw)
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request cannot be read.")
+        return await method(request, context)
+
+    wrap = grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
+    return wrap(answer, response_serializer=handler.response_serializer)
