@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from psycopg.conninfo import conninfo_to_dict
 from tests.mail.sink import running as running_sink
 from tests.mailbox import Mailbox
-from tests.postgres import shared_cluster
+from tests.postgres import migrated_database
 from tests.running import Running, running
 
 from identity.store import migrate
 
-FreshDatabase = Callable[[], str]
+FreshDatabase = Callable[[], AbstractContextManager[str]]
 Launch = Callable[..., Awaitable[Running]]
 
 
@@ -32,10 +31,10 @@ def mailbox() -> Iterator[Mailbox]:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def fresh_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FreshDatabase:
-    """Makes databases on the engine of this round: with today's tables, and empty."""
+    """Lends databases on the engine of this round, with all tables and no rows, by their URL."""
     if request.param == "sqlite":
         return _sqlite(tmp_path_factory.mktemp("databases"))
-    return _postgres()
+    return migrated_database
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -44,8 +43,9 @@ async def service(
 ) -> AsyncIterator[Running]:
     """A service with every default, on each engine."""
     data_dir = tmp_path_factory.mktemp("service")
-    async with running(data_dir, mailbox, database_url=fresh_database()) as service:
-        yield service
+    with fresh_database() as url:
+        async with running(data_dir, mailbox, database_url=url) as service:
+            yield service
 
 
 @pytest_asyncio.fixture
@@ -54,7 +54,8 @@ async def launch(fresh_database: FreshDatabase, tmp_path: Path, mailbox: Mailbox
     async with AsyncExitStack() as stack:
 
         async def start(**options: Any) -> Running:
-            options.setdefault("database_url", fresh_database())
+            if "database_url" not in options:
+                options["database_url"] = stack.enter_context(fresh_database())
             return await stack.enter_async_context(running(tmp_path, mailbox, **options))
 
         yield start
@@ -64,15 +65,8 @@ def _sqlite(directory: Path) -> FreshDatabase:
     template, numbers = directory / "template.db", count(1)
     migrate.upgrade(f"sqlite:///{template}")
 
-    def fresh() -> str:
-        return f"sqlite:///{shutil.copy(template, directory / f'{next(numbers)}.db')}"
+    @contextmanager
+    def fresh() -> Iterator[str]:
+        yield f"sqlite:///{shutil.copy(template, directory / f'{next(numbers)}.db')}"
 
     return fresh
-
-
-def _postgres() -> FreshDatabase:
-    cluster = shared_cluster()
-    template = cluster.create()
-    migrate.upgrade(template)
-    name = str(conninfo_to_dict(template)["dbname"])
-    return lambda: cluster.create(name)

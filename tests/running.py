@@ -123,6 +123,10 @@ class Running(Client):
         await self.auth.VerifyEmail(auth.VerifyEmailRequest(token=token))
         return email
 
+    async def signed_in(self, **fields: Any) -> resources.SessionResult:
+        """The sign-in of a new person."""
+        return await self.login(await self.verified(), **fields)
+
     async def reset_token(self, email: str) -> str:
         """The token of a fresh reset mail."""
         self.clock.advance(minutes=2)
