@@ -1,0 +1,178 @@
+"""The commands and their help."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from identity import __version__
+
+# What gRPC's core says by itself is for its own developers; ours is in the log.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+app = typer.Typer(
+    name="identity",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="""Identity: accounts, sessions, second factors and invitations behind one gRPC contract.
+
+    \b
+    identity serve        start the service: SQLite in .identity, gRPC on 127.0.0.1:50051
+    identity demo         watch a throw-away service do everything, mails included
+    identity check        find out what is wrong, in plain words
+
+    Settings are variables of the environment, IDENTITY_…, or a TOML file that IDENTITY_CONFIG names.
+    `identity settings` lists them; docs/settings.md is the same list.""",
+)
+keys_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""The keys that sign access tokens.
+
+    A new key is made every 90 days by itself; nobody has to do anything. Replicas pick up what was changed here
+    within 15 seconds, without a restart.
+
+    \b
+    identity keys list            which keys sign and which still count
+    identity keys rotate          make the next key now
+    identity keys rotate --now    a key may be known to others: drop it at once""",
+)
+app.add_typer(keys_app, name="keys")
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="identity")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"identity {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def serve() -> None:
+    """Start the service, and stop it with Ctrl+C or SIGTERM.
+
+    An embedded SQLite is made and brought up to date by itself; with PostgreSQL, run `identity migrate` first.
+    SIGTERM drains: not ready, calls in progress finish, exit 0. A second one stops at once.
+
+    \b
+    identity serve
+    IDENTITY_GRPC_ADDRESS=unix:/run/identity.sock identity serve
+    IDENTITY_DATABASE_URL=postgresql://identity@db/identity IDENTITY_SECRET=… identity serve
+    IDENTITY_MAIL_URL=smtp://relay.internal:587 identity serve
+    """
+    from identity.cli import serve
+
+    serve.run()
+
+
+@app.command()
+def migrate(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if there is something to do.")] = False,
+) -> None:
+    """Bring the schema of the database up to date.
+
+    It can run while the release before this one still serves.
+
+    \b
+    identity migrate --check && echo "nothing to do"
+    identity migrate
+    """
+    from identity.cli import migrate
+
+    migrate.run(check_only=check)
+
+
+@keys_app.command("list")
+def list_keys() -> None:
+    """List the signing keys: what each does now, and until when."""
+    from identity.cli import keys
+
+    keys.list_all()
+
+
+@keys_app.command()
+def rotate(
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Sign with the new key at once and drop the others with every token they signed."),
+    ] = False,
+) -> None:
+    """Make the next signing key.
+
+    It is published 10 minutes before it signs, and the one before it counts for another day, so that nobody
+    notices. With --now people's access tokens end at once; their clients get new ones by refreshing.
+    """
+    from identity.cli import keys
+
+    keys.rotate(at_once=now)
+
+
+@app.command()
+def check() -> None:
+    """Find out what is wrong, in plain words.
+
+    Reads the settings, connects to the database and the mail relay, measures the cost of a password hash, and
+    changes no data. Exit 1 if something has to be mended; what is only worth a look does not count.
+    """
+    from identity.cli import check
+
+    check.run()
+
+
+@app.command()
+def settings() -> None:
+    """List every setting, its default and its meaning."""
+    from identity.cli import settings
+
+    settings.run()
+
+
+@app.command()
+def health(
+    address: Annotated[
+        str, typer.Option(help="HOST:PORT or unix:PATH. Without it: where the settings say that it serves.")
+    ] = "",
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 3.0,
+) -> None:
+    """Ask a running service whether it is ready.
+
+    Exit 0 if it is. Made for the health checks of containers.
+
+    \b
+    identity health
+    identity health --address 127.0.0.1:50051
+    """
+    from identity.cli import health
+
+    health.run(address, timeout)
+
+
+@app.command()
+def demo() -> None:
+    """Watch a throw-away service do everything.
+
+    A real client walks the whole road, mails included. Everything lives in a temporary directory; your
+    settings and data are not touched. Exit 0 if every step held.
+    """
+    from identity.cli.output import plain_errors
+    from identity.demo import run
+
+    with plain_errors():
+        raise typer.Exit(run())

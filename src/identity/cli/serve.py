@@ -1,0 +1,154 @@
+"""`identity serve`: a service in the foreground, from its first word to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import structlog
+import uvloop
+from rich.text import Text
+
+from identity import __version__
+from identity.cli.deviations import deviations
+from identity.cli.output import err, fact, heading, out, plain_errors, settings_at_fault, without_secrets
+from identity.cli.settings import unknown_variables
+from identity.rpc import log
+from identity.server import Service
+from identity.settings import Settings, load_settings
+
+ECHO = 0.5
+"""Seconds within which a signal is the one before: a supervisor may send it to the process and to its group."""
+
+
+def run() -> None:
+    """Serve until a signal comes."""
+    with plain_errors():
+        settings = load_settings()
+        call_log = log.configure(level=settings.log_level)
+        uvloop.run(_serve(settings, call_log))
+
+
+async def _serve(settings: Settings, call_log: log.CallLog) -> None:
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.ask, number)
+    with settings_at_fault():
+        service = Service(settings, log=call_log)
+    try:
+        await service.start()
+        _introduce(service, await asyncio.to_thread(lambda: service.open_setup_secret))
+        await stop.asked.wait()
+        err.print(
+            f"Stopping: calls in progress may finish, for up to {settings.shutdown_seconds:g} s. "
+            "Press Ctrl+C again to stop at once."
+        )
+    finally:
+        await service.stop()
+    out.print("Stopped. Nothing that was acknowledged is lost.")
+
+
+class Stop:
+    """The first signal asks for an orderly end, the second forces it."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self._at = 0.0
+
+    def ask(self, number: int) -> None:
+        now = time.monotonic()
+        if not self.asked.is_set():
+            self._at = now
+            self.asked.set()
+        elif now - self._at > ECHO:
+            # What was acknowledged is on disk; the rest has had its time.
+            os._exit(128 + number)
+
+
+def _introduce(service: Service, bootstrap_secret: str | None) -> None:
+    """Say what was started, and what somebody who sees it for the first time can do with it."""
+    settings = service.settings
+    out.print()
+    heading(f"Identity {__version__} is ready.")
+    out.print()
+    fact("gRPC", _listens(service))
+    fact("Database", _database(settings))
+    fact("Mail", _mail(settings))
+    departures = deviations(service.world.policy, settings)
+    fact("Preset", settings.preset + "".join(f"\n{found.requirement}: {found.text}" for found in departures))
+    for found in departures:
+        structlog.get_logger("identity").warning("deviation", requirement=found.requirement, what=found.text)
+    for name, meant in unknown_variables().items():
+        fact("Ignored", f"{name} is no setting" + (f"; {meant} is" if meant else ""))
+    if bootstrap_secret is not None:
+        _explain_setup(settings, bootstrap_secret)
+    _suggest(service.address, settings)
+
+
+def _explain_setup(settings: Settings, bootstrap_secret: str) -> None:
+    out.print()
+    heading("Nobody has set this place up yet.")
+    if settings.is_local:
+        out.print("  AuthService.Setup makes the first administrator, once for ever, for a caller on this machine.")
+    else:
+        out.print("  AuthService.Setup makes the first administrator, once for ever, with this bootstrap secret:")
+        out.print(Text(f"  {bootstrap_secret}", style="bold green"))
+
+
+def _suggest(address: str, settings: Settings) -> None:
+    out.print()
+    heading("Try next, in another terminal:")
+    out.print(f"  {_beside_us('identity')} demo")
+    if settings.is_local and settings.reflection is not False and (buf := _beside_us("buf")):
+        socket = f"--unix-socket {address.removeprefix('unix:')} " if address.startswith("unix:") else ""
+        place = "localhost" if socket else address
+        scheme, insecure = (
+            ("https", "--insecure ") if settings.tls_certificate else ("http", "--http2-prior-knowledge ")
+        )
+        out.print(
+            f"  {buf} curl --protocol grpc {insecure}{socket}{scheme}://{place}/identity.v1.AuthService/GetSetupStatus"
+        )
+    out.print("\nThe road from here is in README.md. Ctrl+C stops the service.\n")
+
+
+def _listens(service: Service) -> str:
+    settings = service.settings
+    reflects = settings.is_local if settings.reflection is None else settings.reflection
+    return ", ".join(
+        (
+            service.address,
+            "TLS" if settings.tls_certificate else "plaintext",
+            "for this machine only" if settings.is_local else "for the network",
+            f"reflection {'on' if reflects else 'off'}",
+        )
+    )
+
+
+def _database(settings: Settings) -> str:
+    if settings.is_embedded:
+        return f"SQLite, {settings.database.removeprefix('sqlite:///')}"
+    return f"PostgreSQL, {without_secrets(settings.database)}"
+
+
+def _mail(settings: Settings) -> str:
+    match settings.mail_url.partition(":")[0]:
+        case "console":
+            return "printed in this terminal (IDENTITY_MAIL_URL sends it)"
+        case "file":
+            return f"written to {settings.mail_url.removeprefix('file://')}"
+        case _:
+            return without_secrets(settings.mail_url)
+
+
+def _beside_us(command: str) -> str:
+    """How to call a command of our environment from here; empty if there is none."""
+    installed = Path(sys.executable).with_name(command)
+    if installed.exists() and shutil.which(command) != str(installed):
+        return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
+    return command if shutil.which(command) else ""
