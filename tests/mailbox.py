@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -35,9 +36,7 @@ class Mailbox(Sink):
 
     def of(self, address: str) -> list[EmailMessage]:
         """What has arrived for an address, oldest first."""
-        with self._arrived:
-            contents = list(self._by_address[address])
-        return [message_from_bytes(content, policy=policy.default) for content in contents]
+        return [message_from_bytes(content, policy=policy.default) for content in list(self._by_address[address])]
 
     def count(self, address: str) -> int:
         """How many mails have arrived for an address."""
@@ -45,17 +44,28 @@ class Mailbox(Sink):
 
     async def wait(self, address: str, count: int = 1) -> EmailMessage:
         """The newest mail of an address, once `count` have arrived."""
-
-        def arrived() -> bool:
-            with self._arrived:
-                return self._arrived.wait_for(lambda: self.count(address) >= count, _PATIENCE)
-
-        assert await asyncio.to_thread(arrived), f"{self.count(address)} of {count} mails arrived"
+        await self._until(lambda: self.count(address) >= count)
+        assert self.count(address) >= count, f"{self.count(address)} of {count} mails arrived"
         return self.of(address)[-1]
 
     async def token(self, address: str, count: int = 1) -> str:
-        """The secret that stands alone on a line of the newest mail of an address."""
-        return secret_of(await self.wait(address, count))
+        """The secret in the newest mail of an address, once there is one in its mail number `count` or later."""
+        found: list[str] = []
+
+        def arrived() -> bool:
+            found[:] = [secret for mail in self.of(address)[count - 1 :] for secret in secrets_of(mail)]
+            return bool(found)
+
+        await self._until(arrived)
+        assert found, f"no mail with a secret arrived for {address}"
+        return found[-1]
+
+    async def _until(self, arrived: Callable[[], bool]) -> None:
+        def wait() -> None:
+            with self._arrived:
+                self._arrived.wait_for(arrived, _PATIENCE)
+
+        await asyncio.to_thread(wait)
 
 
 def text_of(mail: EmailMessage) -> str:
@@ -65,8 +75,6 @@ def text_of(mail: EmailMessage) -> str:
     return str(part.get_content())
 
 
-def secret_of(mail: EmailMessage) -> str:
-    """The secret that stands alone on a line of a mail's text."""
-    found = [line.strip() for line in text_of(mail).splitlines() if _SECRET.fullmatch(line.strip())]
-    assert len(found) == 1
-    return found[0]
+def secrets_of(mail: EmailMessage) -> list[str]:
+    """The secrets that stand alone on a line of a mail's text: one, or none."""
+    return [line.strip() for line in text_of(mail).splitlines() if _SECRET.fullmatch(line.strip())]

@@ -44,14 +44,16 @@ def learn_revocations(world: World) -> None:
     """Bring this process's view of ended sessions up to date; to be called at least once a second (SE-04)."""
     begun = world.monotonic()
     now = world.clock()
-    if world.revoked.learned_at is None:
+    learned_until = world.revoked.learned_until
+    if learned_until is None:
         since = now - world.policy.lifetimes.access_token - timedelta(minutes=2)
     else:
-        since = now - OVERLAP
+        # From the last look on, however long ago that was; a clock that was set back counts as well.
+        since = min(now, learned_until) - OVERLAP
 
     def learn(tx: Transaction) -> None:
         world.revoked.learn(tx.revocations.since(since))
 
     world.database.read(learn)
     world.revoked.forget(now)
-    world.revoked.learned_at = begun
+    world.revoked.learned_at, world.revoked.learned_until = begun, now

@@ -33,12 +33,14 @@ class RevokedSessions:
     """The sessions whose access tokens no longer count, as this process knows them.
 
     Kept complete by `learn`: at once for what this process revokes, by a poll for the rest.
-    `learned_at` is the monotonic second at which the last poll began, so that a reader can refuse once that is too old.
+    `learned_at` is the monotonic second at which the last poll began, so that a reader can refuse once that is too old,
+    and `learned_until` the same moment on the wall clock, from which the next poll goes on.
     """
 
     def __init__(self) -> None:
         self._until: dict[UUID, datetime] = {}
         self.learned_at: float | None = None
+        self.learned_until: datetime | None = None
 
     def __contains__(self, session_id: UUID) -> bool:
         return session_id in self._until
