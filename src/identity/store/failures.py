@@ -16,8 +16,9 @@ from identity.domain.errors import ServiceUnavailable
 _log = logging.getLogger("identity.store")
 
 # Primary result codes of SQLite that speak of the machine or of another process, not of the statement:
-# BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
-_SQLITE_UNAVAILABLE = frozenset({5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26})
+# BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
+_SQLITE_UNAVAILABLE = frozenset({5, 6, 7, 9, 10, 11, 13, 14, 15, 26})
+_SQLITE_READ_ONLY = 8
 
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK = "40P01"
@@ -37,21 +38,33 @@ class Verdict(Enum):
     NOT_OURS = auto()  # it comes from the unit of work itself and leaves as it came
     CONFLICT = auto()  # rolled back by the server because of a neighbour: run it again
     LOST = auto()  # the connection is gone
-    STALE = auto()  # the connection lives, but leads to a server that takes no writes any more
+    STALE = auto()  # the connection lives, but leads to a database that takes no writes
     UNAVAILABLE = auto()  # the database answers that it cannot
     FAULT = auto()  # the statement is wrong
 
 
-def judge(error: BaseException) -> Verdict:
+def judge(error: BaseException, *, reading: bool = False) -> Verdict:
     """Sort an exception of SQLAlchemy, sqlite3 or psycopg."""
+    verdict = _judge(error)
+    # A write in a unit that was to read is refused as it should be.
+    return Verdict.FAULT if reading and verdict is Verdict.STALE else verdict
+
+
+def _judge(error: BaseException) -> Verdict:
     driver = error.orig if isinstance(error, StatementError) else error
     code = getattr(driver, "sqlite_errorcode", None)
     if code is not None:
-        return Verdict.UNAVAILABLE if code & 0xFF in _SQLITE_UNAVAILABLE else Verdict.FAULT
+        return _judge_sqlite(code & 0xFF)
     if driver is not None and hasattr(driver, "sqlstate"):
         return _judge_postgres(driver, driver.sqlstate)
     # A value that a type cannot carry, say; no answer of a database.
     return Verdict.FAULT if isinstance(error, StatementError) else Verdict.NOT_OURS
+
+
+def _judge_sqlite(code: int) -> Verdict:
+    if code == _SQLITE_READ_ONLY:
+        return Verdict.STALE
+    return Verdict.UNAVAILABLE if code in _SQLITE_UNAVAILABLE else Verdict.FAULT
 
 
 def _judge_postgres(driver: BaseException, state: str | None) -> Verdict:

@@ -21,11 +21,11 @@ from identity.store.database import dialect_of
 from identity.store.failures import StoreError, Verdict, judge, outward
 from identity.store.sqlite import create_sqlite_engine, file_of, open_connection
 
-_SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parent / "migrations"
 # A step may wait for another process, or work through a large table.
 _STEP_SECONDS = 24 * 3600
 # A step that waits for a busy table makes everybody queue behind it: better to give up and be run again.
-_POSTGRES_SETTINGS = {"statement_timeout": 0, "lock_timeout": 10_000}
+POSTGRES_SETTINGS = {"statement_timeout": 0, "lock_timeout": 10_000}
 # How long a process waits for the one that is migrating the same file.
 _SQLITE_BUSY_SECONDS = 60
 # Of the advisory lock that lets one process migrate at a time; nothing else takes any.
@@ -69,7 +69,7 @@ def _upgrade(connection: Connection) -> list[str]:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
-        connection.execute(text(f"SET LOCAL lock_timeout = {_POSTGRES_SETTINGS['lock_timeout']}"))
+        connection.execute(text(f"SET LOCAL lock_timeout = {POSTGRES_SETTINGS['lock_timeout']}"))
     missing = _missing(MigrationContext.configure(connection).get_current_heads())
     if missing:
         command.upgrade(_config(connection), "head")
@@ -90,7 +90,7 @@ def _missing(heads: tuple[str, ...]) -> list[str]:
 def _config(connection: Connection | None) -> Config:
     config = Config(attributes={"connection": connection})
     # Percent signs are Alembic's, not the path's.
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     return config
 
 
@@ -125,7 +125,7 @@ def _open_postgres(url: str) -> Connection:
     from identity.store import postgres_engine
 
     connection, driver = postgres_engine.open_connection(
-        postgres_engine.create_postgres_engine(url, settings=_POSTGRES_SETTINGS)
+        postgres_engine.create_postgres_engine(url, settings=POSTGRES_SETTINGS)
     )
     driver.deadline = monotonic() + _STEP_SECONDS
     return connection

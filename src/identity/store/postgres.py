@@ -160,9 +160,7 @@ class PostgresDatabase(Database[T]):
         self, pool: Pool[BoundedConnection], lease: Lease[BoundedConnection], error: BaseException
     ) -> Verdict:
         """Undo what a failed unit did, and keep its connection if it is still good."""
-        verdict = judge(error)
-        if verdict is Verdict.STALE and pool is self._readers:
-            verdict = Verdict.FAULT  # a write in a read, refused as it should be
+        verdict = judge(error, reading=pool is self._readers)
         if isinstance(_driver_error(error), NoAnswerError):
             self._breaker.failed()
         if verdict in (Verdict.LOST, Verdict.STALE):

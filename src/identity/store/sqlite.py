@@ -64,7 +64,7 @@ class SqliteDatabase(Database[T]):
         try:
             return run(lease)
         except BaseException as error:
-            verdict = judge(error)
+            verdict = judge(error, reading=True)
             fit = verdict in (Verdict.NOT_OURS, Verdict.FAULT)
             if verdict is Verdict.NOT_OURS:
                 raise
