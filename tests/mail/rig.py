@@ -119,17 +119,16 @@ class Rig:
         lives: timedelta = timedelta(hours=24),
         values: Mapping[str, str] | None = None,
     ) -> OutboxMail:
+        """A mail of its own millisecond, so that the order of mails is no matter of chance."""
+        self.clock.advance(milliseconds=1)
         id = new_id(self.clock())
         plain = values or {"name": "Ada", "token": f"token-of-{id}", "expires_minutes": "60"}
         sealed = self.vault.seal(json.dumps(plain).encode(), f"outbox:{id}")
         return OutboxMail(id, kind, recipient, "en", sealed, self.clock(), self.clock() + lives)
 
     def queue(self, *recipients: str, lives: timedelta = timedelta(hours=24)) -> list[UUID]:
-        """Queue a mail for each recipient, a millisecond apart."""
-        mails = []
-        for recipient in recipients:
-            mails.append(self.mail(recipient, lives=lives))
-            self.clock.advance(milliseconds=1)
+        """Queue a mail for each recipient."""
+        mails = [self.mail(recipient, lives=lives) for recipient in recipients]
         self.add(*mails)
         return [mail.id for mail in mails]
 
