@@ -299,7 +299,11 @@ def test_JW_04_nothing_is_remembered_across_key_sets() -> None:
     tokens = AccessTokens("https://id.example.com", "identity", lambda: current)
     token = tokens.mint(CLAIMS)
     assert tokens.verify(token, NOW) == CLAIMS
-    current = KeySet(signing=key, verifying={})
+    successor = generate("ES256", NOW)
+    current = KeySet.at(NOW, [successor])
+    with pytest.raises(Unauthenticated):
+        tokens.verify(token, NOW)
+    assert tokens.verify(tokens.mint(CLAIMS), NOW) == CLAIMS  # from now on the memory is of the new set
     with pytest.raises(Unauthenticated):
         tokens.verify(token, NOW)
 

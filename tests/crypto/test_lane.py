@@ -321,23 +321,27 @@ async def test_F_21_an_error_of_work_whose_caller_has_gone_harms_nobody(workshop
 
 
 async def test_F_21_a_caller_that_is_shed_and_cancelled_at_once_leaves_nothing_behind(workshop: Build) -> None:
-    shop = workshop(1, 0)
+    shop = workshop(1, 2)
     shop.send("a", "a0")
     await shop.until_begun("a0")
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     try:
-        shed = shop.send("b", "b0")
+        stays, shed = shop.send("a", "a1"), shop.send("a", "a2")
         await _queued()
-        shed.cancel()
-        with pytest.raises((asyncio.CancelledError, Overloaded)):
+        guest = shop.send("b", "b0")
+        loop.call_soon(shed.cancel)  # right after the step in which the guest pushes it out
+        with pytest.raises(asyncio.CancelledError):
             await shed
         del shed
         gc.collect()
+        shop.let_out()
+        assert [await stays, await guest] == ["a1 done", "b0 done"]
     finally:
         loop.set_exception_handler(None)
     assert complaints == []
+    assert (shop.lane.running, shop.lane.waiting) == (0, 0)
 
 
 async def test_F_21_any_order_of_coming_leaving_and_finishing_ends_with_an_empty_lane(workshop: Build) -> None:

@@ -54,6 +54,12 @@ def test_CR_01_another_master_secret_does_not_open_and_is_named_as_the_cause() -
         VAULT.open(sealed, CONTEXT)
 
 
+def test_a_version_of_the_future_is_named_as_the_cause() -> None:
+    sealed = VAULT.seal(b"seed", CONTEXT)
+    with pytest.raises(VaultError, match="version"):
+        VAULT.open(b"\x02" + sealed[1:], CONTEXT)
+
+
 def test_the_error_shows_neither_plaintext_nor_sealed_bytes_nor_the_cause() -> None:
     sealed = bytearray(VAULT.seal(b"plain-canary", CONTEXT))
     sealed[-1] ^= 1

@@ -133,8 +133,6 @@ class HashingLane:
             self._waiting -= 1
             if not queue:
                 del self._queues[entry.source]
-        elif entry.outcome.done() and not entry.outcome.cancelled():
-            entry.outcome.exception()  # seen, or asyncio complains that nobody looked
 
     def _refuse(self, entry: _Entry) -> None:
         if not entry.outcome.done():

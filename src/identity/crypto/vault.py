@@ -34,7 +34,7 @@ class Vault:
     def seal(self, plaintext: bytes, context: str) -> bytes:
         """Encrypts `plaintext` for `context`: table, column and row, so that no value can be moved to another."""
         nonce = os.urandom(_NONCE_BYTES)
-        return self._header + nonce + self._cipher.encrypt(nonce, plaintext, self._bound_to(context))
+        return self._header + nonce + self._cipher.encrypt(nonce, plaintext, context.encode())
 
     def open(self, sealed: bytes, context: str) -> bytes:
         """Decrypts what `seal` made for the same `context`.
@@ -47,9 +47,6 @@ class Vault:
             raise VaultError("sealed under another master secret")
         nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
         try:
-            return self._cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], self._bound_to(context))
+            return self._cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], context.encode())
         except InvalidTag:
             raise VaultError("altered, or sealed for another context") from None
-
-    def _bound_to(self, context: str) -> bytes:
-        return self._header + context.encode()
