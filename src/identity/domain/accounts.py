@@ -128,7 +128,10 @@ def canonical_email(raw: str, *, field: str = "email") -> str:
     so that no two people merge (Django CVE-2019-19844). At most 254 bytes.
     Raises InvalidRequest for anything that is not exactly one plain address.
     """
-    text = unicodedata.normalize("NFC", raw)
+    if any(not character.isascii() and _nfc(character).isascii() for character in raw):
+        # The Kelvin sign is another letter than K until it is normalised: neither a merger nor a third spelling.
+        raise InvalidRequest("This is not an e-mail address.", field=field)
+    text = _nfc(raw)
     local, at, domain = text.rpartition("@")
     domain = _ascii_domain(domain)
     address = f"{local.translate(_LOWER)}@{domain}"
@@ -141,6 +144,10 @@ def canonical_email(raw: str, *, field: str = "email") -> str:
     ):
         raise InvalidRequest("This is not an e-mail address.", field=field)
     return address
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _ascii_domain(domain: str) -> str:

@@ -103,6 +103,9 @@ class Policy:
             if key not in self.roles:
                 raise ValueError(f"The policy {self.name!r} names the role {key!r} but does not define it.")
 
+        if self.registration.signs_in and self.verified_email_to_sign_in:
+            raise ValueError("Registration cannot sign people in where they have to prove their address first.")
+
     def registration_role(self, key: str | None) -> Role:
         """The role somebody registers with.
 

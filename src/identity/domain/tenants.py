@@ -80,6 +80,9 @@ class TenantStore(Protocol):
 
     def get(self, tenant_id: UUID) -> Tenant | None: ...
 
+    def remove(self, tenant_id: UUID) -> None:
+        """Remove a tenant and all that belongs to it."""
+
     def add_membership(self, membership: NewMembership) -> Membership: ...
 
     def memberships(self, account_id: UUID) -> list[tuple[Tenant, Membership]]:

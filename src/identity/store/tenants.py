@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from identity.domain.tenants import Membership, NewMembership, NewTenant, Tenant
 from identity.store.insert import insert_or_ignore
@@ -50,6 +50,9 @@ class Tenants:
     def get(self, tenant_id: UUID) -> Tenant | None:
         row = self._connection.execute(_get, {"id": tenant_id}).first()
         return None if row is None else to_tenant(row)
+
+    def remove(self, tenant_id: UUID) -> None:
+        self._connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
 
     def add_membership(self, membership: NewMembership) -> Membership:
         row = self._connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from identity.domain.accounts import Account, AccountStatus, NewAccount, PersonName
@@ -74,6 +74,8 @@ def register(world: World, wish: Registration) -> Registered:
     _charge_source(world, wish, now)
     password_hash = world.passwords.hash(wish.password)
     written = world.database.write(lambda tx: _write(world, tx, wish, role, password_hash, now))
+    if world.policy.registration.uniform:
+        written = _without_numbers(written)
     signed_in = None
     if written.opened is not None:
         signed_in = issue_tokens(world, accept(written.opened), now)
@@ -112,16 +114,9 @@ def _write(
     account = tx.accounts.add(new)
     if account is None:
         return _taken(world, tx, wish, role, new)
-    tenant = membership = None
-    if role.creates_tenant and wish.tenant_name:
-        try:
-            tenant = add_tenant(
-                tx.tenants,
-                _new_tenant(wish.tenant_name, role.creates_tenant, now),
-                unique_name=world.policy.registration.unique_tenant_names,
-            )
-        except TenantNameTaken as taken:
-            raise taken if world.policy.registration.name_the_conflict else AlreadyRegistered() from None
+    membership = None
+    tenant = _create_tenant(world, tx, wish, role, now)
+    if tenant is not None:
         membership = tx.tenants.add_membership(NewMembership(account.id, tenant.id, role.key, now))
     if account.email is not None:
         tx.throttles.charge_window(world.throttle_keys.digest("mail", account.email), ADDRESS_MAILS, now)
@@ -156,18 +151,10 @@ def _taken(world: World, tx: Transaction, wish: Registration, role: Role, new: N
     record(
         tx.audit, Event.REGISTRATION_REPEATED, now, account_id=owner.id if owner else None, source=wish.client.source
     )
-    tenant = None
-    if role.creates_tenant and wish.tenant_name:
-        made_up = _new_tenant(wish.tenant_name, role.creates_tenant, now)
-        tenant = Tenant(
-            id=made_up.id,
-            number=0,
-            kind=made_up.kind,
-            slug=made_up.slug,
-            name=made_up.name,
-            created_at=now,
-            updated_at=now,
-        )
+    # Made and unmade, so that name and slug are what the next tenant would really get, or are refused as its would be.
+    tenant = _create_tenant(world, tx, wish, role, now)
+    if tenant is not None:
+        tx.tenants.remove(tenant.id)
     account = Account(
         id=new.id,
         number=0,
@@ -186,5 +173,20 @@ def _taken(world: World, tx: Transaction, wish: Registration, role: Role, new: N
     return _Written(account, tenant, None, None)
 
 
-def _new_tenant(name: str, kind: str, now: datetime) -> NewTenant:
-    return NewTenant(id=new_id(now), kind=kind, slug=slugify(name), name=name, created_at=now)
+def _create_tenant(world: World, tx: Transaction, wish: Registration, role: Role, now: datetime) -> Tenant | None:
+    if not role.creates_tenant or not wish.tenant_name:
+        return None
+    name, rules = wish.tenant_name, world.policy.registration
+    new = NewTenant(id=new_id(now), kind=role.creates_tenant, slug=slugify(name), name=name, created_at=now)
+    try:
+        return add_tenant(tx.tenants, new, unique_name=rules.unique_tenant_names)
+    except TenantNameTaken as taken:
+        raise taken if rules.name_the_conflict else AlreadyRegistered() from None
+
+
+def _without_numbers(written: _Written) -> _Written:
+    """The same, without what only rows have: somebody made up has no number, so nobody is told theirs (Z-24)."""
+    tenant = written.tenant
+    return replace(
+        written, account=replace(written.account, number=0), tenant=replace(tenant, number=0) if tenant else None
+    )

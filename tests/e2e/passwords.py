@@ -1,0 +1,32 @@
+"""Passwords that every path that sets one refuses or takes alike (PW-01 to PW-04)."""
+
+from __future__ import annotations
+
+import pytest
+from tests.running import Refusal
+
+HORSE = "\N{HORSE}"
+# One character for the eye and the wire, three once it is normalised.
+GROWING = "\N{HEBREW LETTER SHIN WITH DAGESH AND SHIN DOT}"
+
+REFUSED = {
+    "": "INVALID_REQUEST",
+    "seven77": "PASSWORD_TOO_SHORT",
+    "fourteen chars": "PASSWORD_TOO_SHORT",
+    HORSE * 14: "PASSWORD_TOO_SHORT",
+    "e\N{COMBINING ACUTE ACCENT}" * 14: "PASSWORD_TOO_SHORT",
+    "x" * 129: "INVALID_REQUEST",
+    HORSE * 129: "INVALID_REQUEST",
+    GROWING * 100: "PASSWORD_TOO_LONG",
+    "qwertyuiop12345": "PASSWORD_BLOCKLISTED",
+    "Q1W2E3R4T5Y6U7I8O9P0": "PASSWORD_BLOCKLISTED",
+}
+ACCEPTED = ["just fifteen xx", HORSE * 15, "x" * 128, HORSE * 128, " leading and trailing "]
+
+EACH_REFUSED = pytest.mark.parametrize(("password", "reason"), REFUSED.items(), ids=range(len(REFUSED)))
+
+
+def assert_refused(refusal: Refusal, reason: str, field: str, password: str) -> None:
+    """The refusal names its reason and the field, and never says the password back."""
+    assert (refusal.code.name, refusal.reason, {*refusal.fields}) == ("INVALID_ARGUMENT", reason, {field})
+    assert not password or password not in repr(refusal.on_the_wire)
