@@ -28,12 +28,12 @@ def check_password(
     rules = world.policy.password
     text = unicodedata.normalize("NFC", password)
     if len(text) > MAX_CHARACTERS or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise PasswordTooLong(field=field)
+        raise PasswordTooLong(field=field, max_length=str(MAX_CHARACTERS))
     shortest = rules.min_length if second_factor else rules.min_length_single_factor
     if len(text) < shortest:
         raise PasswordTooShort(field=field, min_length=str(shortest))
-    if rules.composition and not _has_every_class(text):
-        raise PasswordComposition(field=field)
+    if rules.composition and (missing := _missing_classes(text)):
+        raise PasswordComposition(field=field, missing=",".join(missing))
     own = {word.casefold() for word in words if word}
     if text.casefold() in own or world.is_common_password(text):
         raise PasswordBlocklisted(field=field)
@@ -48,10 +48,11 @@ def context_words(email: str | None, name: PersonName, *others: str | None) -> l
     return words
 
 
-def _has_every_class(text: str) -> bool:
-    return (
-        any(character.isupper() for character in text)
-        and any(character.islower() for character in text)
-        and any(character.isdigit() for character in text)
-        and any(not character.isalnum() for character in text)
-    )
+def _missing_classes(text: str) -> list[str]:
+    found = {
+        "upper": any(character.isupper() for character in text),
+        "lower": any(character.islower() for character in text),
+        "digit": any(character.isdigit() for character in text),
+        "special": any(not character.isalnum() for character in text),
+    }
+    return [name for name, is_there in found.items() if not is_there]

@@ -8,10 +8,10 @@ from identity.domain import gate
 from identity.domain.accounts import Account, PersonName
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
-from identity.domain.errors import InvalidCredentials, PasswordUnchanged, Unauthenticated
+from identity.domain.errors import DomainError, InvalidCredentials, PasswordUnchanged, Unauthenticated
 from identity.domain.mails import MailKind
 from identity.domain.notices import queue_notice
-from identity.domain.password_proof import Identifier, prove_password
+from identity.domain.password_proof import Identifier, Proof, prove_password
 from identity.domain.password_rules import check_password, context_words
 from identity.domain.ports import Transaction, World
 from identity.domain.sessions import EndReason
@@ -53,10 +53,12 @@ def change_password(world: World, wish: Change) -> int:
     account = proof.account
     if caller is None and (refused := gate.refusal(world.policy, account, None, world.clock())) is not None:
         raise refused
-    if world.passwords.verify(wish.new_password, proof.password_hash):
-        raise PasswordUnchanged(field="new_password")
-    name = PersonName(account.first_name, account.last_name, account.name)
-    check_password(world, wish.new_password, words=context_words(account.email, name), field="new_password")
+    try:
+        _check_new(world, wish, proof)
+    except DomainError:
+        # Whoever has proven the password and only chose the next one badly has failed at nothing.
+        world.database.write(proof.settle)
+        raise
     password_hash = world.passwords.hash(wish.new_password)
     now = world.clock()
     keep = caller.session_id if caller is not None and caller.scope is None else None
@@ -72,3 +74,11 @@ def change_password(world: World, wish: Change) -> int:
         return len(ended)
 
     return world.database.write(settle)
+
+
+def _check_new(world: World, wish: Change, proof: Proof) -> None:
+    account = proof.account
+    name = PersonName(account.first_name, account.last_name, account.name)
+    check_password(world, wish.new_password, words=context_words(account.email, name), field="new_password")
+    if world.passwords.verify(wish.new_password, proof.password_hash):
+        raise PasswordUnchanged(field="new_password")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from identity.domain.accounts import PersonName
 from identity.domain.audit import Event, record
 from identity.domain.callers import Source
-from identity.domain.errors import LinkNotFound, LinkUsed
+from identity.domain.errors import LinkNotFound, LinkUsed, PasswordUnchanged
 from identity.domain.mails import MailKind
 from identity.domain.notices import queue_notice, request_mail
 from identity.domain.one_time_tokens import OneTimeToken, Purpose, check
@@ -60,6 +60,8 @@ def reset_password(world: World, wish: Reset) -> None:
         raise LinkNotFound(field="token")
     name = PersonName(account.first_name, account.last_name, account.name)
     check_password(world, wish.new_password, words=context_words(account.email, name), field="new_password")
+    if world.passwords.verify(wish.new_password, account.password_hash):
+        raise PasswordUnchanged(field="new_password")
     password_hash = world.passwords.hash(wish.new_password)
 
     def settle(tx: Transaction) -> None:
