@@ -91,20 +91,7 @@ def _refused(
             )
             return ServiceUnavailable()
         case Presented.REUSED:
-            ended = tx.sessions.revoke(session.id, now=now, reason=EndReason.REUSE)
-            if ended is not None:
-                announce(world, tx, [ended], now)
-                record(
-                    tx.audit,
-                    Event.REFRESH_TOKEN_REUSED,
-                    now,
-                    account_id=session.account_id,
-                    session_id=session.id,
-                    source=source,
-                )
-                account = tx.accounts.get(session.account_id)
-                if account is not None:
-                    queue_notice(world, tx, MailKind.SESSION_REUSED, account, now, device=session.device.name)
+            _end(world, tx, session, source, now)
             return TokenReused(field="refresh_token")
         case _:
             # The token is live and the session too: it is the account or the tenant that is not.
