@@ -249,10 +249,12 @@ async def serving(toy: Toy | None = None, *, unix: str | None = None, **options:
     port = server.add_insecure_port(address)
     address = address if unix else f"127.0.0.1:{port}"
     await server.start()
-    async with grpc.aio.insecure_channel(address) as channel:
-        yield Served(toy, pipeline, server, channel, address, lines)
-    await server.stop(None)
-    await pipeline.close()
+    try:
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield Served(toy, pipeline, server, channel, address, lines)
+    finally:
+        await server.stop(None)
+        await pipeline.close()
 
 
 @dataclass(frozen=True)

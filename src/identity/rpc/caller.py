@@ -102,6 +102,12 @@ def current_call() -> Call:
     return _current.get()
 
 
+def current_request_id() -> str | None:
+    """Gives the id under which the log tells about the call in progress; None outside of one."""
+    call = _current.get(None)
+    return None if call is None else call.request_id
+
+
 def enter(call: Call) -> None:
     """Makes this the call in progress for the rest of the current context."""
     _current.set(call)

@@ -18,6 +18,8 @@ from typing import Any, Final, Protocol, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from identity.rpc.caller import current_request_id
+
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _NAMES: Final = {number: name for name, number in _LEVELS.items()}
 _FRAMES: Final = 20
@@ -49,10 +51,12 @@ def configure(*, level: str = "info", json: bool | None = None, stream: TextIO |
     least = _LEVELS[level]
     shape: list[Processor] = [structlog.processors.JSONRenderer()]
     if not as_json:
-        shape = [_escape_unprintable, structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=_silent)]
+        console = structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        shape = [_escape_unprintable, _spread_exception, console]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name_call,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _name_exception,
@@ -153,6 +157,13 @@ def _level(code: str) -> int:
     return logging.WARNING if code == "UNAVAILABLE" else logging.INFO
 
 
+def _name_call(_: object, __: str, event: EventDict) -> EventDict:
+    # Not through structlog's context variables: setting one would cost every call, and few of them log anything.
+    if request_id := current_request_id():
+        event.setdefault("request_id", request_id)
+    return event
+
+
 def _name_exception(_: object, __: str, event: EventDict) -> EventDict:
     error = event.pop("exc_info", None)
     if error is True:
@@ -160,7 +171,15 @@ def _name_exception(_: object, __: str, event: EventDict) -> EventDict:
     elif isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
-        event["exception"] = describe(error)
+        event["raised"] = describe(error)
+    return event
+
+
+def _spread_exception(_: object, __: str, event: EventDict) -> EventDict:
+    if raised := event.pop("raised", None):
+        event["exception"] = "\n".join(
+            line for link in raised for line in (link["type"], *(f"    {frame}" for frame in link["frames"]))
+        )
     return event
 
 
@@ -170,10 +189,6 @@ def _escape_unprintable(_: object, __: str, event: MutableMapping[str, Any]) -> 
         if isinstance(value, str) and not value.isprintable():
             event[key] = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
     return event
-
-
-def _silent(*_: object) -> None:
-    """Renders no traceback of the console renderer's own: `_name_exception` has told it."""
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

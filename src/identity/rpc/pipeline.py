@@ -16,7 +16,7 @@ from functools import partial
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -28,10 +28,12 @@ from identity.domain.errors import DomainError, PermissionDenied, ServiceUnavail
 from identity.rpc.access import EXEMPT, AccessPolicy, MethodAccess, is_unimplemented
 from identity.rpc.caller import Authenticate, AuthenticateService, Call, Proofs, enter
 from identity.rpc.errors import CODES, InternalError, to_answer
-from identity.rpc.log import CallLog, log_call
+from identity.rpc.log import CallLog, describe, log_call
 from identity.rpc.requests import parse, validate
 from identity.rpc.source import CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT, SourceReader
 from identity.rpc.work import Gate, Lane, Outcome, Threads, TimeLimit, is_hashing, settle, within
+
+T = TypeVar("T")
 
 Authorize = Callable[[Caller, str], None]
 """Raises `PermissionDenied` unless the caller's role grants `resource:action` in the active tenant."""
@@ -40,6 +42,7 @@ Observe = Callable[[str, str, float], None]
 """Takes the method, the name of the status code and the seconds of a call: labels from closed sets (LO-02)."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Run = Callable[[Call, bytes, Context], Awaitable[T]]
 Start = Callable[[Call, Message, Context], "asyncio.Future[Outcome]"]
 
 REQUEST_ID: Final = "x-request-id"
@@ -172,23 +175,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 else:
                     self._forsake(call, work)
 
-        async def unary(raw: bytes, context: Context) -> bytes:
-            begun = perf_counter()
-            call = Call(access, self._proofs)
-            enter(call)
-            try:
-                self._identify(call, context)
-                reply = await run(call, raw, context)
-            except asyncio.CancelledError:  # the client left or its deadline passed: nobody to answer
-                self._report(call, "CANCELLED", "", begun)
-                raise
-            except BaseException as error:
-                await self._fail(call, error, context, begun)
-            context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-            self._report(call, "OK", "", begun)
-            return reply
-
-        return unary
+        return partial(self._conduct, access, run)
 
     def _stream(self, access: MethodAccess, handler: Any) -> Callable[[bytes, Context], Awaitable[None]]:
         from_bytes, method = handler.request_deserializer, handler.unary_stream
@@ -204,28 +191,32 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 async with aclosing(method(request, context)) as replies:
                     async for reply in replies:
                         await context.write(reply)
+            except asyncio.CancelledError:
+                if self._streams.is_shut:
+                    raise ServiceUnavailable(retry_after=1.0) from None
+                raise
             finally:
                 self._streaming.discard(task)
                 self._streams.leave()
 
-        async def stream(raw: bytes, context: Context) -> None:
-            begun = perf_counter()
-            call = Call(access, self._proofs)
-            enter(call)
-            try:
-                self._identify(call, context)
-                await run(call, raw, context)
-            except (asyncio.CancelledError, grpc.aio.InternalError):  # the latter: writing to a client that left
-                if self._streams.is_shut:
-                    await self._fail(call, ServiceUnavailable(retry_after=1.0), context, begun)
+        return partial(self._conduct, access, run)
+
+    async def _conduct(self, access: MethodAccess, run: Run[T], raw: bytes, context: Context) -> T:
+        """Does what surrounds every call, whatever becomes of it."""
+        begun = perf_counter()
+        call = Call(access, self._proofs)
+        enter(call)
+        try:
+            self._identify(call, context)
+            reply = await run(call, raw, context)
+        except BaseException as error:
+            if _has_left(error):
                 self._report(call, "CANCELLED", "", begun)
                 raise
-            except BaseException as error:
-                await self._fail(call, error, context, begun)
-            context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-            self._report(call, "OK", "", begun)
-
-        return stream
+            await self._fail(call, error, context, begun)
+        context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
+        self._report(call, "OK", "", begun)
+        return reply
 
     def _starter(self, method: Callable[..., Any]) -> Start:
         """Decides once where a method runs: on the event loop, in a thread, or in the hashing lane."""
@@ -323,7 +314,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
     def _log_unknown(self, call: Call, error: BaseException) -> str:
         ref = token_hex(8)
         structlog.get_logger().error(
-            "call failed", method=call.access.method, ref=ref, request_id=call.request_id, exc_info=error
+            "call failed", method=call.access.method, ref=ref, request_id=call.request_id, raised=describe(error)
         )
         return ref
 
@@ -333,6 +324,17 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._log(call.access.method, code, reason, seconds, call.request_id, call.network, account)
         if self._observe is not None:
             self._observe(call.access.method, code, seconds)
+
+
+def _has_left(error: BaseException) -> bool:
+    """Says whether the client went away or its deadline passed, so that there is nobody to answer.
+
+    gRPC then cancels our task, or fails to write; a cancellation that a method raised by itself is its own fault.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, grpc.aio.InternalError)
 
 
 def _wrap_exempt(handler: Any) -> Any:
