@@ -1,0 +1,15 @@
+#!/bin/sh
+# Writes requirements.txt and requirements-dev.txt: every version of pyproject.toml's tree, for Python 3.11 and
+# newer on every platform, with the hashes of the files. `--upgrade` takes newer versions.
+#
+# No address of a package index stands in the result, so that anybody can install from their own.
+set -eu
+cd "$(dirname "$0")/.."
+
+lock() {
+  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-emit-find-links --no-header "$@" pyproject.toml > /dev/null
+}
+
+lock "$@" --output-file requirements.txt
+lock "$@" --extra dev --output-file requirements-dev.txt
