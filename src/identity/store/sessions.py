@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, exists, select, update
 from identity.domain.accounts import AccountStatus
 from identity.domain.sessions import Device, EndReason, Place, Session
 from identity.store.accounts import to_account
+from identity.store.prepared import Prepared
 from identity.store.tables import accounts, memberships, sessions, tenants
 from identity.store.tenants import to_membership, to_tenant
 
@@ -25,8 +26,8 @@ _live = and_(
     sessions.c.expires_at > bindparam("now"),
 )
 _insert = sessions.insert().returning(*_COLUMNS)
-_get = select(*_COLUMNS).where(sessions.c.id == bindparam("id"))
-_describe = (
+_get = Prepared(select(*_COLUMNS).where(sessions.c.id == bindparam("id")))
+_describe = Prepared(
     select(*_COLUMNS, *accounts.c, *tenants.c, *memberships.c)
     .join_from(sessions, accounts, accounts.c.id == sessions.c.account_id)
     .outerjoin(tenants, tenants.c.id == sessions.c.tenant_id)
@@ -38,7 +39,7 @@ _describe = (
 )
 _ends = tuple(accumulate(len(table.c) for table in (sessions, accounts, tenants, memberships)))
 _PARTS = tuple(slice(start, end) for start, end in zip((0, *_ends), _ends, strict=False))
-_rotate = (
+_rotate = Prepared(
     update(sessions)
     .where(
         sessions.c.id == bindparam("session"),
@@ -102,10 +103,10 @@ class Sessions:
         return to_session(row)
 
     def get(self, session_id: UUID) -> Session | None:
-        return _first(self._connection.execute(_get, {"id": session_id}).first())
+        return _first(_get.first(self._connection, {"id": session_id}))
 
     def describe(self, session_id: UUID) -> Place | None:
-        row = self._connection.execute(_describe, {"id": session_id}).first()
+        row = _describe.first(self._connection, {"id": session_id})
         if row is None:
             return None
         session, account, tenant, membership = (row[part] for part in _PARTS)
@@ -118,7 +119,7 @@ class Sessions:
 
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         values = {"session": session_id, "presented": counter, "now": now, "idle_until": now + idle}
-        return _first(self._connection.execute(_rotate, values).first())
+        return _first(_rotate.first(self._connection, values))
 
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         values = {"session": session_id, "now": now, "reason": reason}
