@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from cryptography import x509
@@ -95,6 +96,12 @@ def test_F_12_a_refused_message_is_permanent(sink: Sink, transport: Transport) -
         transport.send(mail(), SENDER, ADA)
 
 
+def test_a_server_that_wants_encryption_refuses_no_mail_for_good(sink: Sink, transport: Transport) -> None:
+    sink.recipients[ADA] = "530 Must issue a STARTTLS command first"
+    with pytest.raises(TemporaryFailure, match="530"):
+        transport.send(mail(), SENDER, ADA)
+
+
 def test_a_server_that_wants_a_login_refuses_no_mail_for_good(sink: Sink) -> None:
     sink.wants_login = True
     transport = open_transport(sink.url, timeout=5)
@@ -106,8 +113,10 @@ def test_a_server_that_wants_a_login_refuses_no_mail_for_good(sink: Sink) -> Non
 def test_F_12_a_tarpit_costs_no_more_than_the_timeout(sink: Sink) -> None:
     sink.mode = Mode.TARPIT
     transport = open_transport(sink.url, timeout=0.2)
+    begin = monotonic()
     with pytest.raises(TemporaryFailure):
         transport.send(mail(), SENDER, ADA)
+    assert monotonic() - begin < 3
     sink.mode = Mode.ACCEPT
     transport.send(mail(), SENDER, ADA)
     assert (len(sink.taken), sink.connections) == (1, 2)
