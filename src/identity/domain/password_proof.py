@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import chain, repeat
 from uuid import UUID
 
 from identity.domain.accounts import Account
+from identity.domain.attempts import Bout
 from identity.domain.audit import Event, record
 from identity.domain.callers import Source
 from identity.domain.errors import InvalidCredentials, RateLimited
@@ -34,12 +39,21 @@ class Proof:
     password_hash: str
     attempts_key: bytes
     source_key: bytes | None
+    bout: Bout
 
     def settle(self, tx: Transaction) -> None:
         """Give the budgets back; to be called once every factor has passed."""
         tx.throttles.clear(self.attempts_key)
         if self.source_key is not None:
             tx.throttles.refund(self.source_key)
+        tx.after_commit(self.bout.succeed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Charged:
+    account: Account | None
+    key: bytes
+    admitted: bool
 
 
 def password_budget(world: World, of: UUID | str) -> bytes:
@@ -47,6 +61,7 @@ def password_budget(world: World, of: UUID | str) -> bytes:
     return world.throttle_keys.digest("password", str(of))
 
 
+@contextmanager
 def prove_password(
     world: World,
     find: Callable[[Transaction], Account | None],
@@ -54,8 +69,8 @@ def prove_password(
     *,
     spelling: str,
     source: Source,
-) -> Proof:
-    """Check a password against the account that `find` names.
+) -> Iterator[Proof]:
+    """Check a password against the account that `find` names; whoever was let in settles the proof inside the block.
 
     Raises InvalidCredentials for an unknown account, a wrong password and an exhausted budget alike,
     RateLimited when the source, whatever it asks for, has failed too often.
@@ -64,34 +79,38 @@ def prove_password(
     network = source.network
     source_key = None if network is None else world.throttle_keys.digest("source", network)
 
-    def charge(tx: Transaction) -> tuple[Account | None, bytes] | None:
-        if source_key is not None and not tx.throttles.charge_window(source_key, SOURCE_FAILURES, now):
+    def charge(tx: Transaction, *, again: bool) -> _Charged | None:
+        if source_key is not None and not again and not tx.throttles.charge_window(source_key, SOURCE_FAILURES, now):
             return None
         account = find(tx)
         key = password_budget(world, account.id if account else spelling)
-        if not tx.throttles.charge_backoff(key, PASSWORD_ATTEMPTS, now):
-            record(tx.audit, Event.SIGN_IN_BLOCKED, now, account_id=account.id if account else None, source=source)
-            return None, b""
-        return account, key
+        return _Charged(account, key, tx.throttles.charge_backoff(key, PASSWORD_ATTEMPTS, now))
 
-    charged = world.database.write(charge)
-    if charged is None:
-        raise RateLimited(retry_after=SOURCE_FAILURES.period.total_seconds())
-    account, key = charged
-    if not key:
-        raise InvalidCredentials()
+    with world.attempts.join(spelling) as bout:
+        for again in chain([False], repeat(True)):
+            seen = bout.successes
+            with bout.undecided():
+                charged = world.database.write(partial(charge, again=again))
+                if charged is None:
+                    raise RateLimited(retry_after=SOURCE_FAILURES.period.total_seconds())
+                if charged.admitted:
+                    account, stored = _verify(world, charged.account, password, source, now)
+                    yield Proof(account, stored, charged.key, source_key, bout)
+                    return
+            if not bout.await_success(seen):
+                _record(world, Event.SIGN_IN_BLOCKED, charged.account, source, now)
+                raise InvalidCredentials()
+
+
+def _verify(world: World, account: Account | None, password: str, source: Source, now: datetime) -> tuple[Account, str]:
     stored = account.password_hash if account else None
     proven = world.passwords.verify(password, stored)
     if account is None or stored is None or not proven:
-        world.database.write(
-            lambda tx: record(
-                tx.audit,
-                Event.SIGN_IN_FAILED,
-                now,
-                account_id=account.id if account else None,
-                source=source,
-                factor="pwd",
-            )
-        )
+        _record(world, Event.SIGN_IN_FAILED, account, source, now)
         raise InvalidCredentials()
-    return Proof(account, stored, key, source_key)
+    return account, stored
+
+
+def _record(world: World, event: Event, account: Account | None, source: Source, now: datetime) -> None:
+    account_id = account.id if account else None
+    world.database.write(lambda tx: record(tx.audit, event, now, account_id=account_id, source=source, factor="pwd"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
 from identity.domain.accounts import AccountStore
+from identity.domain.attempts import Attempts
 from identity.domain.audit import AuditStore
 from identity.domain.deployment import DeploymentStore
 from identity.domain.housekeeping import HousekeepingStore
@@ -129,3 +130,4 @@ class World:
     revoked: RevokedSessions
     wake_mail: Callable[[], None]
     bootstrap_secret: str
+    attempts: Attempts = field(default_factory=Attempts)

@@ -49,8 +49,12 @@ def change_password(world: World, wish: Change) -> int:
         return account if identifier is None or (named and account and named.id == account.id) else None
 
     spelling = identifier.spelling if identifier else str(caller and caller.account_id)
-    proof = prove_password(world, find, wish.current_password, spelling=spelling, source=wish.source)
-    account = proof.account
+    with prove_password(world, find, wish.current_password, spelling=spelling, source=wish.source) as proof:
+        return _replace(world, wish, proof)
+
+
+def _replace(world: World, wish: Change, proof: Proof) -> int:
+    account, caller = proof.account, wish.caller
     if caller is None and (refused := gate.refusal(world.policy, account, None, world.clock())) is not None:
         raise refused
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from identity.domain.accounts import Account
 from identity.domain.errors import DomainError, InvalidCredentials
-from identity.domain.password_proof import Identifier, prove_password
+from identity.domain.password_proof import Identifier, Proof, prove_password
 from identity.domain.ports import Transaction, World
 from identity.domain.sessions import Place
 from identity.domain.sign_in import Client, SignedIn, accept, issue_tokens, open_session
@@ -29,14 +29,16 @@ def login(world: World, attempt: Attempt) -> SignedIn:
     A session with a scope is one that can only change the password (PW-07).
     Raises InvalidCredentials, RateLimited, EmailNotVerified or AccountLocked.
     """
-    who = attempt.identifier
-    proof = prove_password(
-        world,
-        lambda tx: tx.accounts.find(email=who.email, phone=who.phone),
-        attempt.password,
-        spelling=who.spelling,
-        source=attempt.client.source,
-    )
+    who, source = attempt.identifier, attempt.client.source
+
+    def find(tx: Transaction) -> Account | None:
+        return tx.accounts.find(email=who.email, phone=who.phone)
+
+    with prove_password(world, find, attempt.password, spelling=who.spelling, source=source) as proof:
+        return _sign_in(world, attempt, proof)
+
+
+def _sign_in(world: World, attempt: Attempt, proof: Proof) -> SignedIn:
     now = world.clock()
     rehashed = world.passwords.hash(attempt.password) if world.passwords.needs_rehash(proof.password_hash) else None
 
