@@ -106,8 +106,8 @@ def _new_token(
 def request_mail(world: World, kind: MailKind, address: str, locale: str | None, source: Source) -> None:
     """Queue the wish for a mail without looking anybody up: the dispatcher does, later (RC-03).
 
-    One mail in 60 s per address and 20 an hour per source; what is over is dropped silently, so that
-    the answer, and the time it takes, are the same for every address.
+    One mail of a kind in 60 s per address and 20 an hour per source; what is over is dropped silently, so
+    that the answer, and the time it takes, are the same for every address.
     """
     now = world.clock()
     mail = compose(world, kind, address, locale or "", now, REQUEST_LIFETIME)
@@ -118,10 +118,19 @@ def request_mail(world: World, kind: MailKind, address: str, locale: str | None,
             world.throttle_keys.digest("mails", network), SOURCE_MAILS, now
         ):
             return
-        if tx.throttles.charge_window(world.throttle_keys.digest("mail", address), ADDRESS_MAILS, now):
+        if charge_address(world, tx, kind, address, now):
             queue(world, tx, mail)
 
     world.database.write(ask)
+
+
+def charge_address(world: World, tx: Transaction, kind: MailKind, address: str, now: datetime) -> bool:
+    """Whether an address may get another mail of this kind.
+
+    Each kind has a budget of its own, so that nobody silences the mail that resets a password by asking for others
+    (LG-03).
+    """
+    return tx.throttles.charge_window(world.throttle_keys.digest(kind, address), ADDRESS_MAILS, now)
 
 
 def resolve_request(world: World, request: OutboxMail) -> OutboxMail | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select
 
 from identity.store.tables import one_time_tokens, outbox, revocations, sessions, throttles
 
@@ -21,7 +21,7 @@ class Housekeeping:
             (sessions, sessions.c.expires_at < ended),
             (sessions, sessions.c.idle_expires_at < ended),
             (sessions, sessions.c.revoked_at < ended),
-            (throttles, throttles.c.charged_at < ended),
+            (throttles, and_(throttles.c.charged_at < ended, throttles.c.until < ended)),
             (one_time_tokens, one_time_tokens.c.expires_at < finished),
             (outbox, outbox.c.finished_at < finished),
             (revocations, revocations.c.expires_at < now),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, case, delete, literal, or_, select, update
 
@@ -10,6 +10,8 @@ from identity.domain.throttles import Backoff, Window
 from identity.store.insert import insert
 from identity.store.tables import throttles
 
+# Housekeeping leaves alone what has not ended, so that a password which is disabled until its reset stays so.
+_FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _failures = select(throttles.c.charges).where(throttles.c.key == bindparam("key"))
 _clear = delete(throttles).where(throttles.c.key == bindparam("bucket"))
 _refund = (
@@ -28,6 +30,7 @@ class Throttles:
     def charge_backoff(self, key: bytes, budget: Backoff, now: datetime) -> bool:
         steps = _steps(budget)
         until = case(
+            (throttles.c.charges + 1 >= budget.limit, literal(_FOR_EVER, throttles.c.until.type)),
             *(
                 (throttles.c.charges + 1 == charges, literal(now + wait, throttles.c.until.type))
                 for charges, wait in steps

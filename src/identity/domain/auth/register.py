@@ -18,14 +18,14 @@ from identity.domain.errors import (
 )
 from identity.domain.ids import new_id
 from identity.domain.mails import MailKind
-from identity.domain.notices import compose_verification, queue, queue_notice
+from identity.domain.notices import charge_address, compose_verification, queue, queue_notice
 from identity.domain.password_rules import check_password, context_words
 from identity.domain.policy import Role
 from identity.domain.ports import Transaction, World
 from identity.domain.sessions import Place
 from identity.domain.sign_in import Client, SignedIn, accept, issue_tokens, open_session
 from identity.domain.tenants import Membership, NewMembership, NewTenant, Tenant, add_tenant, slugify
-from identity.domain.throttles import ADDRESS_MAILS, SOURCE_REGISTRATIONS
+from identity.domain.throttles import SOURCE_REGISTRATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _write(
     if tenant is not None:
         membership = tx.tenants.add_membership(NewMembership(account.id, tenant.id, role.key, now))
     if account.email is not None:
-        tx.throttles.charge_window(world.throttle_keys.digest("mail", account.email), ADDRESS_MAILS, now)
+        charge_address(world, tx, MailKind.REQUEST_VERIFICATION, account.email, now)
         queue(world, tx, compose_verification(world, tx, account, account.email, now))
     record(
         tx.audit,
@@ -144,10 +144,8 @@ def _taken(world: World, tx: Transaction, wish: Registration, role: Role, new: N
             raise AlreadyRegistered()
         raise EmailTaken(field="email") if owner else PhoneTaken(field="phone")
     now = new.created_at
-    if owner is not None and owner.email is not None:
-        key = world.throttle_keys.digest("mail", owner.email)
-        if tx.throttles.charge_window(key, ADDRESS_MAILS, now):
-            queue_notice(world, tx, MailKind.ACCOUNT_EXISTS, owner, now)
+    if owner and owner.email and charge_address(world, tx, MailKind.REQUEST_VERIFICATION, owner.email, now):
+        queue_notice(world, tx, MailKind.ACCOUNT_EXISTS, owner, now)
     record(
         tx.audit, Event.REGISTRATION_REPEATED, now, account_id=owner.id if owner else None, source=wish.client.source
     )
