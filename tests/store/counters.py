@@ -57,10 +57,14 @@ def value_of(database: Database[CounterUnit], name: str) -> int | None:
 @contextmanager
 def counter_table(url: str) -> Iterator[None]:
     """A table of counters in a database while the context lasts."""
-    database = open_database(url, CounterUnit)
-    database.write(lambda tx: _metadata.create_all(tx.connection))
+    _do(url, _metadata.create_all)
     try:
         yield
     finally:
-        database.write(lambda tx: _metadata.drop_all(tx.connection))
-        database.close()
+        _do(url, _metadata.drop_all)
+
+
+def _do(url: str, change: Callable[[Connection], None]) -> None:
+    database = open_database(url, CounterUnit)
+    database.write(lambda tx: change(tx.connection))
+    database.close()

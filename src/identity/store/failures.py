@@ -69,10 +69,7 @@ def _judge_sqlite(code: int) -> Verdict:
 
 def _judge_postgres(driver: BaseException, state: str | None) -> Verdict:
     if state is None:
-        # Without a code the server did not say it: the connection broke, could not be made, or was
-        # waited for too long. The driver's own complaints about an argument are `DataError`s.
-        kind = {base.__name__ for base in type(driver).__mro__}
-        return Verdict.LOST if kind & {"OperationalError", "InterfaceError"} else Verdict.FAULT
+        return Verdict.LOST if _is_broken(driver) else Verdict.FAULT
     if state in (_SERIALIZATION_FAILURE, _DEADLOCK):
         return Verdict.CONFLICT
     if state == _READ_ONLY:
@@ -82,6 +79,15 @@ def _judge_postgres(driver: BaseException, state: str | None) -> Verdict:
     if state == _LOCK_TIMEOUT or state.startswith(("53", "57", "58")):
         return Verdict.UNAVAILABLE
     return Verdict.FAULT
+
+
+def _is_broken(driver: object) -> bool:
+    """Whether the connection failed rather than the server: it broke, could not be made, or gave no answer.
+
+    The driver's own complaints about a value have no code of the server either, but are `DataError`s.
+    """
+    names = {base.__name__ for base in type(driver).__mro__}
+    return getattr(driver, "sqlstate", "") is None and not names.isdisjoint(("OperationalError", "InterfaceError"))
 
 
 def outward(error: BaseException, verdict: Verdict) -> BaseException:
@@ -114,7 +120,7 @@ def describe(error: BaseException) -> str:
     diagnosis = getattr(driver, "diag", None)
     named = ((name, getattr(diagnosis, name, None)) for name in ("table_name", "column_name", "constraint_name"))
     parts.extend(f"{name}={value}" for name, value in named if value)
-    if statement is None or hasattr(driver, "sqlite_errorcode"):
+    if _is_broken(driver) or hasattr(driver, "sqlite_errorcode"):
         # A failed connection names a host, SQLite names columns; neither quotes a value.
         parts.append(str(driver))
     if statement is not None:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import cast
@@ -58,10 +59,11 @@ class SqliteDatabase(Database[T]):
 
     def _with_reader(self, run: Callable[[Lease[sqlite3.Connection]], R]) -> R:
         self._refuse_nesting()
-        lease = self._readers.acquire(monotonic() + _READ_SECONDS)
-        self._running.unit = True
+        lease: Lease[sqlite3.Connection] | None = None
         fit = True
         try:
+            lease = self._readers.acquire(monotonic() + _READ_SECONDS)
+            self._running.unit = True
             return run(lease)
         except BaseException as error:
             verdict = judge(error, reading=True)
@@ -73,7 +75,8 @@ class SqliteDatabase(Database[T]):
             raise failure from failure.__cause__
         finally:
             self._running.unit = False
-            self._readers.release(lease) if fit else self._readers.discard(lease)
+            if lease is not None:
+                self._readers.release(lease) if fit else self._readers.discard(lease)
 
     def write(self, fn: Callable[[T], R], /) -> R:
         self._refuse_nesting()
@@ -113,9 +116,10 @@ def create_sqlite_engine(path: Path, *, busy_seconds: float, read_only: bool = F
 
     @event.listens_for(engine, "do_connect")
     def create_private(*_: object) -> None:
-        # Password hashes are nobody else's to read; SQLite gives its journal the same mode.
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        # Password hashes are nobody else's to read; SQLite gives its journal the same mode. What goes wrong
+        # here goes wrong again when SQLite opens the file, and is told in its words.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
 
     @event.listens_for(engine, "connect")
     def set_up(driver: sqlite3.Connection, _: object) -> None:
