@@ -278,6 +278,36 @@ async def test_F_21_an_entry_cancelled_in_the_moment_its_turn_comes_does_not_run
     assert "a1" not in shop.begun
 
 
+async def test_F_21_an_entry_cancelled_in_the_moment_it_is_shed_gives_its_room_to_the_newcomer(workshop: Build) -> None:
+    shop = workshop(1, 2)
+    shop.send("a", "a0")
+    await shop.until_begun("a0")
+    stays, gone = shop.send("a", "a1"), shop.send("a", "a2")
+    await _queued()
+    guest = shop.send("b", "b0")
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert shop.lane.waiting == 2
+    shop.let_out()
+    assert [await stays, await guest] == ["a1 done", "b0 done"]
+
+
+async def test_F_21_the_others_of_a_source_stay_when_one_of_them_is_cancelled(workshop: Build) -> None:
+    shop = workshop(1, 5)
+    shop.send("a", "a0")
+    await shop.until_begun("a0")
+    before, gone, after = (shop.send("a", f"a{number}") for number in (1, 2, 3))
+    await _queued()
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert shop.lane.waiting == 2
+    shop.let_out()
+    assert [await before, await after] == ["a1 done", "a3 done"]
+    assert list(shop.begun) == ["a0", "a1", "a3"]
+
+
 async def test_F_21_work_that_has_begun_runs_to_its_end_and_keeps_its_place_until_then(workshop: Build) -> None:
     shop = workshop(1, 2)
     gone = shop.send("a", "a0")
