@@ -23,6 +23,8 @@ from identity.store.transaction import Transaction
 if TYPE_CHECKING:
     from identity.store.database import Database
 
+ADA, BOB, EVE = "ada@example.org", "bob@example.org", "eve@example.org"
+
 START = datetime(2026, 3, 12, 14, 3, tzinfo=UTC)
 LETTERHEAD = Letterhead("no-reply@id.example", "https://id.example", "Acme")
 
@@ -83,6 +85,20 @@ class Recorder:
     @property
     def recipients(self) -> list[str]:
         return [recipient for recipient, _ in self.sent]
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def failing(failure: BaseException, *recipients: str) -> Recorder:
+    """A transport that fails for these recipients, or for all of them."""
+
+    def fail(recipient: str) -> None:
+        if not recipients or recipient in recipients:
+            raise failure
+
+    return Recorder(before=fail)
 
 
 def knows_nobody(request: OutboxMail) -> OutboxMail | None:

@@ -15,15 +15,13 @@ import pytest
 from aiosmtpd.smtp import Envelope
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.mail.rig import Outbox, Recorder, Rig
+from tests.mail.rig import ADA, BOB, EVE, Crash, Outbox, Recorder, Rig
 from tests.mail.sink import Mode, Sink, closed_port, running
 
 from identity.domain.errors import ServiceUnavailable
 from identity.mail.transports import RecipientRefused, ServerUnreachable, TemporaryFailure, open_transport
 from identity.store.database import open_database
 from identity.store.tables import metadata, outbox
-
-ADA, BOB, EVE = "ada@example.org", "bob@example.org", "eve@example.org"
 
 
 def message_ids(sink: Sink) -> list[str]:
@@ -98,10 +96,6 @@ BEHAVIOURS = [
     "lose the database after",
 ]
 EXCUSES = {"lose the 250", "crash after"}
-
-
-class Crash(BaseException):
-    """The process dies here."""
 
 
 class Fate:
