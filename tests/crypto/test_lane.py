@@ -446,12 +446,13 @@ async def test_F_18_closing_finishes_what_runs_and_refuses_the_rest(workshop: Bu
 
 
 async def test_F_18_closing_leaves_no_thread_behind() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     lane = HashingLane(3, 3)
     await asyncio.gather(*(lane.run("a", lambda: None) for _ in range(3)))
-    assert threading.active_count() > before
+    begun = [thread for thread in threading.enumerate() if thread not in before]
+    assert begun
     await lane.close()
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in begun)
 
 
 @pytest.mark.parametrize(("workers", "waiting"), [(0, 1), (-1, 1), (1, -1)])
