@@ -48,12 +48,16 @@ class Mailbox(Sink):
         assert self.count(address) >= count, f"{self.count(address)} of {count} mails arrived"
         return self.of(address)[-1]
 
-    async def token(self, address: str, count: int = 1) -> str:
-        """The secret in the newest mail of an address, once there is one in its mail number `count` or later."""
+    async def token(self, address: str, count: int = 1, *, subject: str = "") -> str:
+        """The secret in the newest mail of an address, once there is one in its mail number `count` or later.
+
+        With a subject, only mails that have it are counted.
+        """
         found: list[str] = []
 
         def arrived() -> bool:
-            found[:] = [secret for mail in self.of(address)[count - 1 :] for secret in secrets_of(mail)]
+            mails = [mail for mail in self.of(address) if subject in mail["Subject"]]
+            found[:] = [secret for mail in mails[count - 1 :] for secret in secrets_of(mail)]
             return bool(found)
 
         await self._until(arrived)

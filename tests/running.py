@@ -130,9 +130,9 @@ class Running(Client):
     async def reset_token(self, email: str) -> str:
         """The token of a fresh reset mail."""
         self.clock.advance(minutes=2)
-        arrived = self.mailbox.count(email)
-        await self.auth.RequestPasswordReset(auth.RequestPasswordResetRequest(identifier=email))
-        return await self.mailbox.token(email, arrived + 1)
+        sent = self.events("password_reset_sent", email)
+        await self.auth.RequestPasswordReset(auth.RequestPasswordResetRequest(identifier=email, locale="en"))
+        return await self.mailbox.token(email, sent + 1, subject="Choose a new password")
 
     async def mails_sent(self) -> None:
         """Returns when every mail that was queued before has been dealt with."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-from tests.running import Refusal
+from collections.abc import Awaitable, Callable
+
+from tests.running import refused
 
 HORSE = "\N{HORSE}"
 # One character for the eye and the wire, three once it is normalised.
@@ -23,10 +24,10 @@ REFUSED = {
 }
 ACCEPTED = ["just fifteen xx", HORSE * 15, "x" * 128, HORSE * 128, " leading and trailing "]
 
-EACH_REFUSED = pytest.mark.parametrize(("password", "reason"), REFUSED.items(), ids=range(len(REFUSED)))
 
-
-def assert_refused(refusal: Refusal, reason: str, field: str, password: str) -> None:
-    """The refusal names its reason and the field, and never says the password back."""
-    assert (refusal.code.name, refusal.reason, {*refusal.fields}) == ("INVALID_ARGUMENT", reason, {field})
-    assert not password or password not in repr(refusal.on_the_wire)
+async def assert_refuses(set_password: Callable[[str], Awaitable[object]], field: str) -> None:
+    """Each is refused with its reason and the field's name, and never said back."""
+    for password, reason in REFUSED.items():
+        refusal = await refused(set_password(password))
+        assert (refusal.code.name, refusal.reason, {*refusal.fields}) == ("INVALID_ARGUMENT", reason, {field}), password
+        assert not password or password not in repr(refusal.on_the_wire)
