@@ -31,7 +31,7 @@ from identity.rpc.errors import CODES, InternalError, to_answer
 from identity.rpc.log import CallLog, describe, log_call
 from identity.rpc.requests import parse, validate
 from identity.rpc.source import CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT, SourceReader
-from identity.rpc.work import Gate, Lane, Outcome, Threads, TimeLimit, is_hashing, settle, within
+from identity.rpc.work import Gate, Lane, Outcome, Threads, TimeLimit, is_hashing, settle, unwrap, within
 
 T = TypeVar("T")
 
@@ -164,16 +164,19 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         async def run(call: Call, raw: bytes, context: Context) -> bytes:
             self._calls.enter()
-            work: asyncio.Future[Outcome] | None = None
             try:
                 work = start(call, self._receive(call, raw, from_bytes), context)
-                reply: bytes = to_bytes(await within(work, seconds))
-                return reply
-            finally:
-                if work is None or work.done():
-                    self._calls.leave()
-                else:
-                    self._forsake(call, work)
+            except BaseException:
+                self._calls.leave()
+                raise
+            try:
+                outcome = await within(work, seconds)
+            except BaseException:
+                self._forsake(call, work)
+                raise
+            self._calls.leave()
+            reply: bytes = to_bytes(unwrap(outcome))
+            return reply
 
         return partial(self._conduct, access, run)
 
@@ -187,7 +190,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             try:
                 request = self._receive(call, raw, from_bytes)
                 if access.needs_permission:
-                    await within(self._threads.start(self._permit, call), self._deadline)
+                    unwrap(await within(self._threads.start(self._permit, call), self._deadline))
                 async with aclosing(method(request, context)) as replies:
                     async for reply in replies:
                         await context.write(reply)
@@ -237,7 +240,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
     async def _permit_first(
         self, method: Callable[..., Awaitable[Any]], call: Call, request: Message, context: Context
     ) -> Any:
-        await within(self._threads.start(self._permit, call), self._deadline)
+        unwrap(await within(self._threads.start(self._permit, call), self._deadline))
         return await method(request, context)
 
     def _start_in_thread(

@@ -55,7 +55,7 @@ async def settle(work: Awaitable[Any]) -> Outcome:
         return None, error
 
 
-async def within(work: asyncio.Future[Outcome], seconds: float) -> Any:
+async def within(work: asyncio.Future[Outcome], seconds: float) -> Outcome:
     """Waits for work; neither the time limit nor the end of the waiting reaches it.
 
     What `asyncio.wait` does, for one future and at half the price.
@@ -72,7 +72,12 @@ async def within(work: asyncio.Future[Outcome], seconds: float) -> Any:
         work.remove_done_callback(wake)
     if not work.done():
         raise TimeLimit
-    result, error = work.result()
+    return work.result()
+
+
+def unwrap(outcome: Outcome) -> Any:
+    """Gives the result or raises the error."""
+    result, error = outcome
     if isinstance(error, asyncio.CancelledError):
         raise RuntimeError from error  # somebody cancelled the work; it is not our own caller who left
     if error is not None:
