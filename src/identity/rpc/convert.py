@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from datetime import datetime
 from typing import Any
 
-from google.protobuf import json_format
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from identity.domain.accounts import Account, AccountStatus, PersonName
 from identity.domain.callers import Source
+from identity.domain.errors import InvalidRequest
 from identity.domain.policy import Policy
 from identity.domain.sessions import Device, Place, Session
 from identity.domain.sign_in import Client, SignedIn, Tokens
@@ -51,9 +51,26 @@ def read_name(request: Any) -> PersonName:
     return PersonName(read(request, "first_name"), read(request, "last_name"), read(request, "name"))
 
 
-def read_attributes(struct: Struct) -> Mapping[str, object]:
-    """A Struct as plain values."""
-    return json_format.MessageToDict(struct)
+def read_attributes(struct: Struct, *, field: str = "attributes") -> dict[str, object]:
+    """A Struct as plain values. Raises InvalidRequest for a number that JSON does not know."""
+    return {key: _plain(value, field) for key, value in struct.fields.items()}
+
+
+def _plain(value: Value, field: str) -> object:
+    match value.WhichOneof("kind"):
+        case "struct_value":
+            return read_attributes(value.struct_value, field=field)
+        case "list_value":
+            return [_plain(item, field) for item in value.list_value.values]
+        case "number_value" if not math.isfinite(value.number_value):
+            raise InvalidRequest("A number must be finite.", field=field)
+        case "number_value":
+            return value.number_value
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+    return None
 
 
 def origin_name(origin: pb.Origin.ValueType) -> str:

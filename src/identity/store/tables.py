@@ -94,7 +94,7 @@ tenants = Table(
     metadata,
     Column("number", _Number, Identity(), primary_key=True),
     Column("id", Uuid(), nullable=False, unique=True),
-    Column("kind", String(32), nullable=False),
+    Column("kind", String(64), nullable=False),
     Column("slug", String(63), nullable=False, unique=True),
     Column("name", String(255), nullable=False),
     Column("email", String(254)),

@@ -16,6 +16,8 @@ from identity.domain.sessions import Place
 from identity.domain.sign_in import Client, SignedIn, accept, issue_tokens, open_session
 from identity.domain.tenants import NewMembership, NewTenant, add_tenant, slugify
 
+_HOURS = "opening_hours"
+
 
 @dataclass(frozen=True, slots=True)
 class OpeningHours:
@@ -63,6 +65,8 @@ def set_up(world: World, wish: FirstRun) -> SignedIn:
         wish.bootstrap_secret.encode(), world.bootstrap_secret.encode()
     ):
         raise BootstrapSecretInvalid(field="bootstrap_secret")
+    if _HOURS in wish.attributes:
+        raise InvalidRequest("Opening hours have a field of their own.", field="attributes")
     hours = _checked(wish.opening_hours)
     check_password(world, wish.password, words=context_words(wish.email, wish.name, wish.tenant_name), field="password")
     password_hash = world.passwords.hash(wish.password)
@@ -99,7 +103,7 @@ def set_up(world: World, wish: FirstRun) -> SignedIn:
                 email=wish.tenant_email,
                 phone=wish.tenant_phone,
                 address=wish.tenant_address,
-                attributes={**wish.attributes, **({"opening_hours": hours} if hours else {})},
+                attributes={**wish.attributes, **({_HOURS: hours} if hours else {})},
                 created_at=now,
             ),
         )

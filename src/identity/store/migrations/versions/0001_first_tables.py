@@ -122,7 +122,7 @@ def upgrade() -> None:
         "tenants",
         sa.Column("number", _NUMBER, sa.Identity(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
         sa.Column("slug", sa.String(length=63), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("email", sa.String(length=254)),
