@@ -23,20 +23,21 @@ class Mailbox(Sink):
     def __init__(self) -> None:
         super().__init__()
         self._arrived = threading.Condition()
-        self._by_address: dict[str, list[bytes]] = defaultdict(list)
+        self._by_address: dict[str, list[EmailMessage]] = defaultdict(list)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         answer = await super().handle_DATA(server, session, envelope)
         assert isinstance(envelope.content, bytes)
+        mail = message_from_bytes(envelope.content, policy=policy.default)
         with self._arrived:
             for address in envelope.rcpt_tos:
-                self._by_address[address].append(envelope.content)
+                self._by_address[address].append(mail)
             self._arrived.notify_all()
         return answer
 
     def of(self, address: str) -> list[EmailMessage]:
         """What has arrived for an address, oldest first."""
-        return [message_from_bytes(content, policy=policy.default) for content in list(self._by_address[address])]
+        return list(self._by_address[address])
 
     def count(self, address: str) -> int:
         """How many mails have arrived for an address."""

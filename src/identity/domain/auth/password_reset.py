@@ -65,11 +65,11 @@ def reset_password(world: World, wish: Reset) -> None:
     password_hash = world.passwords.hash(wish.new_password)
 
     def settle(tx: Transaction) -> None:
+        # First the row of the account: whoever signs in beside this waits for it, or is seen by it (F-09).
+        tx.accounts.set_password(account.id, password_hash=password_hash, now=now)
         used = tx.one_time_tokens.consume(digest, Purpose.RESET_PASSWORD, now)
         if used is None:
             raise LinkUsed(field="token")
-        # First the row of the account: whoever signs in beside this waits for it, or is seen by it (F-09).
-        tx.accounts.set_password(account.id, password_hash=password_hash, now=now)
         proven = tx.accounts.verify_email(account.id, email=used.email, now=now)
         tx.throttles.clear(password_budget(world, account.id))
         tx.one_time_tokens.discard(account.id, now)

@@ -19,16 +19,14 @@ def verify_email(world: World, token: str, source: Source) -> tuple[str, datetim
     digest = world.secrets.digest(token)
 
     def prove(tx: Transaction) -> str:
-        used = tx.one_time_tokens.consume(digest, Purpose.VERIFY_EMAIL, now)
-        if used is None:
-            check(tx.one_time_tokens.get(digest, Purpose.VERIFY_EMAIL), now)
-            raise LinkUsed(field="token")
-        account = tx.accounts.verify_email(used.account_id, email=used.email, now=now)
-        if account is None:
-            # The account has another address by now: what this link would prove is nobody's wish any more.
+        link = check(tx.one_time_tokens.get(digest, Purpose.VERIFY_EMAIL), now)
+        # First the row of the account, as everybody does who changes both: so nobody waits in a circle.
+        account = tx.accounts.verify_email(link.account_id, email=link.email, now=now)
+        if account is None or tx.one_time_tokens.consume(digest, Purpose.VERIFY_EMAIL, now) is None:
+            # Used a moment ago; or the account has another address by now, whose proof this link is not.
             raise LinkUsed(field="token")
         record(tx.audit, Event.EMAIL_VERIFIED, now, account_id=account.id, source=source)
-        return used.email
+        return link.email
 
     return world.database.write(prove), now
 
