@@ -21,6 +21,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -110,8 +111,19 @@ class Settings(BaseSettings):
                 ipaddress.ip_network(network)
         return value
 
+    @field_validator("grpc_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        # gRPC would take the remainder of a port that is too large, and a host without a port for a service's name.
+        port = value.rpartition(":")[2]
+        if not value.startswith("unix:") and not (":" in value and port.isdecimal() and int(port) < 1 << 16):
+            raise ValueError("it is neither HOST:PORT nor unix:PATH")
+        return value
+
     @model_validator(mode="after")
     def _safe(self) -> Self:
+        if not self.database.startswith(("sqlite:", "postgresql", "postgres:")):
+            raise ValueError("IDENTITY_DATABASE_URL begins with neither sqlite:/// nor postgresql://.")
         given = self.secret.get_secret_value()
         if given and len(given) < SHORTEST_SECRET:
             raise ValueError(f"IDENTITY_SECRET needs at least {SHORTEST_SECRET} characters. {_MAKE_A_SECRET}")
@@ -123,8 +135,9 @@ class Settings(BaseSettings):
             raise ValueError("IDENTITY_TLS_CERTIFICATE and IDENTITY_TLS_KEY go together: set both or none.")
         if self.tls_certificate is None and not self.is_local:
             raise ValueError(
-                f"IDENTITY_GRPC_ADDRESS={self.grpc_address} is not loopback, and without TLS everybody on the way could "
-                "read passwords. Set IDENTITY_TLS_CERTIFICATE and IDENTITY_TLS_KEY, or serve on 127.0.0.1 or unix:PATH."
+                f"IDENTITY_GRPC_ADDRESS={self.grpc_address} is not loopback, and without TLS everybody on the way "
+                "could read passwords. Set IDENTITY_TLS_CERTIFICATE and IDENTITY_TLS_KEY, or serve on 127.0.0.1 "
+                "or unix:PATH."
             )
         return self
 
@@ -182,8 +195,11 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsInvalid("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
+    except SettingsError as error:
+        # It names the setting, and not what stands in it.
+        raise SettingsInvalid(f"{error}. It has to be JSON; a table of the configuration file is easier.") from None
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise SettingsInvalid(f"IDENTITY_CONFIG={_config_file()} cannot be read: {error}") from None
+        raise SettingsInvalid(f"IDENTITY_CONFIG={os.environ.get('IDENTITY_CONFIG')} cannot be read: {error}") from None
 
 
 def _explain(fault: Any) -> str:

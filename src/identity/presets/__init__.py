@@ -33,8 +33,8 @@ def load_policy(name: str, overrides: Mapping[str, Any] | None = None) -> Policy
         raise PresetInvalid(f"There is no preset {name!r}. Choose one of: {', '.join(names())}.")
     values = tomllib.loads((files(__name__) / f"{name}.toml").read_text())
     merged = _laid_over(values, overrides or {})
-    for key, role in merged["roles"].items():
-        role["key"] = key
+    if isinstance(roles := merged["roles"], dict):
+        merged["roles"] = {key: {**role, "key": key} if isinstance(role, dict) else role for key, role in roles.items()}
     try:
         return _POLICY.validate_python(merged)
     except ValidationError as error:
