@@ -77,9 +77,14 @@ def serve() -> None:
     IDENTITY_DATABASE_URL=postgresql://identity@db/identity IDENTITY_SECRET=… identity serve
     IDENTITY_MAIL_URL=smtp://relay.internal:587 identity serve
     """
-    from identity.cli import serve
+    from identity.cli.output import plain_errors
+    from identity.settings import load_settings
 
-    serve.run()
+    with plain_errors():
+        settings = load_settings()
+        from identity.cli import serve  # slow, and for nothing if the settings are refused
+
+        serve.run(settings)
 
 
 @app.command()

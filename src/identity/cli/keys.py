@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from identity.cli.output import fail, out, plain_errors, table
+from identity.cli.output import fail, out, plain_errors, settings_at_fault, table
 from identity.crypto.key_ring import KeyRing
 from identity.crypto.keyring import Keyring
 from identity.crypto.vault import Vault
@@ -49,9 +49,10 @@ def rotate(*, at_once: bool) -> None:
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database[Transaction]]:
-    if missing := migrate.pending(settings.database):
-        fail(f"The database's schema is {len(missing)} step(s) behind this version. Run: identity migrate")
-    database = open_database(settings.database, Transaction)
+    with settings_at_fault():
+        if missing := migrate.pending(settings.database):
+            fail(f"The database's schema is {len(missing)} step(s) behind this version. Run: identity migrate")
+        database = open_database(settings.database, Transaction)
     try:
         yield database
     finally:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from identity.cli.output import OUTSIDE, out, plain_errors
+from identity.cli.output import OUTSIDE, out, plain_errors, settings_at_fault
 from identity.settings import load_settings
 from identity.store import migrate
 
 
 def run(*, check_only: bool) -> None:
     """Take the missing steps, or only name them."""
-    with plain_errors():
+    with plain_errors(), settings_at_fault():
         settings = load_settings()
         if check_only:
             missing = migrate.pending(settings.database)

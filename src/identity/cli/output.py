@@ -64,26 +64,13 @@ def without_secrets(url: str) -> str:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn the ways in which settings and surroundings can be wrong into one message and an exit code."""
-    from identity.crypto.vault import VaultError
-    from identity.domain.errors import Overloaded, ServiceUnavailable
-    from identity.mail.transports import MailUrlInvalid
-    from identity.presets import PresetInvalid
-    from identity.settings import SettingsInvalid
-
+    """Turn whatever is wrong with settings and surroundings into one message and an exit code."""
     try:
         yield
-    except (SettingsInvalid, PresetInvalid) as error:
-        fail(str(error))
-    except MailUrlInvalid as error:
-        fail(f"IDENTITY_MAIL_URL: {error}")
-    except VaultError:
-        fail(
-            "The database was used with another secret, so its signing keys cannot be opened. Set IDENTITY_SECRET, or "
-            "the file `secret` in the data directory, to what it was."
-        )
-    except (ServiceUnavailable, Overloaded):
-        fail("The database is out of reach. `identity check` looks into it.", OUTSIDE)
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        fail(*_explain(error))
 
 
 @contextmanager
@@ -100,3 +87,33 @@ def settings_at_fault() -> Iterator[None]:
     except ValueError as error:
         text = str(error)
         raise SettingsInvalid(f"{text[:1].upper()}{text[1:].rstrip('.')}.") from None
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """What an error means for the person at the terminal, and the exit code."""
+    # Imported when something is wrong, and not before anything is right.
+    from identity.crypto.vault import VaultError
+    from identity.domain.errors import Overloaded, ServiceUnavailable
+    from identity.mail.transports import MailUrlInvalid
+    from identity.presets import PresetInvalid
+    from identity.rpc.log import describe
+    from identity.settings import SettingsInvalid
+
+    match error:
+        case SettingsInvalid() | PresetInvalid():
+            return str(error), MISUSE
+        case MailUrlInvalid():
+            return f"IDENTITY_MAIL_URL: {error}", MISUSE
+        case VaultError():
+            return (
+                "The database was used with another secret, so its signing keys cannot be opened. Set IDENTITY_SECRET, "
+                "or the file `secret` in the data directory, to what it was."
+            ), MISUSE
+        case ServiceUnavailable() | Overloaded():
+            return "The database is out of reach. `identity check` looks into it.", OUTSIDE
+        case OSError():
+            return f"{error.strerror}: {error.filename}", OUTSIDE
+        case _:
+            # The text of an error that nobody foresaw may hold anything, so where it went through has to do.
+            places = [f"{link['type']}: {' < '.join(reversed(link['frames']))}" for link in describe(error)]
+            return "\n  ".join(["This is a fault of ours. Please report it, with these lines:", *places]), OUTSIDE

@@ -16,37 +16,35 @@ from rich.text import Text
 
 from identity import __version__
 from identity.cli.deviations import deviations
-from identity.cli.output import err, fact, heading, out, plain_errors, settings_at_fault, without_secrets
+from identity.cli.output import err, fact, heading, out, settings_at_fault, without_secrets
 from identity.cli.settings import unknown_variables
 from identity.rpc import log
 from identity.server import Service
-from identity.settings import Settings, load_settings
+from identity.settings import Settings
 
 ECHO = 0.5
 """Seconds within which a signal is the one before: a supervisor may send it to the process and to its group."""
 
 
-def run() -> None:
+def run(settings: Settings) -> None:
     """Serve until a signal comes."""
-    with plain_errors():
-        settings = load_settings()
-        call_log = log.configure(level=settings.log_level)
-        uvloop.run(_serve(settings, call_log))
+    call_log = log.configure(level=settings.log_level)
+    with settings_at_fault():
+        service = Service(settings, log=call_log)
+    uvloop.run(_serve(service))
 
 
-async def _serve(settings: Settings, call_log: log.CallLog) -> None:
+async def _serve(service: Service) -> None:
     stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask, number)
-    with settings_at_fault():
-        service = Service(settings, log=call_log)
     try:
         await service.start()
         _introduce(service, await asyncio.to_thread(lambda: service.open_setup_secret))
         await stop.asked.wait()
         err.print(
-            f"Stopping: calls in progress may finish, for up to {settings.shutdown_seconds:g} s. "
+            f"Stopping: calls in progress may finish, for up to {service.settings.shutdown_seconds:g} s. "
             "Press Ctrl+C again to stop at once."
         )
     finally:
