@@ -378,6 +378,28 @@ async def test_a_service_that_ends_ends_its_streams_so_that_clients_go_elsewhere
         assert served.pipeline.in_flight == 0
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_stream_that_is_writing_says_that_it_ends(turns: int) -> None:
+    """A status cannot follow a write that was torn, and a client without a status waits for ever."""
+
+    async def watch(_: object) -> AsyncIterator[Any]:
+        while True:
+            yield ToyReply(text="x")
+
+    async with serving(Toy(watch=watch)) as served:
+        stream = served.stream(metadata=bearer(TOKEN))
+        await until(lambda: served.pipeline.in_flight == 1)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        served.pipeline.drain()
+        assert (await failure(_read_all(stream))).reason == "SERVICE_UNAVAILABLE"
+
+
+async def _read_all(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
 async def test_a_stream_that_nobody_reads_any_more_ends() -> None:
     cleaned = asyncio.Event()
 

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
-from typing import Any, Final, NoReturn, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
@@ -31,7 +31,7 @@ from identity.rpc.errors import CODES, InternalError, to_answer
 from identity.rpc.log import CallLog, describe, log_call
 from identity.rpc.requests import parse, validate
 from identity.rpc.source import CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT, SourceReader
-from identity.rpc.work import Gate, Lane, Outcome, Threads, TimeLimit, is_hashing, settle, unwrap, within
+from identity.rpc.work import RETRY_SECONDS, Gate, Lane, Outcome, Threads, TimeLimit, is_hashing, settle, unwrap, within
 
 T = TypeVar("T")
 
@@ -60,6 +60,24 @@ _arrived: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("arrived")
 def refuse(caller: Caller, permission: str) -> None:
     """Denies every administrator's call, as long as nobody says how permissions are known."""
     raise PermissionDenied(permission=permission)
+
+
+class _Stream:
+    """A stream in progress, as far as it takes to end it."""
+
+    __slots__ = ("_task", "is_writing")
+
+    def __init__(self, task: asyncio.Task[Any] | None) -> None:
+        self._task = task
+        self.is_writing = False
+
+    def end(self) -> None:
+        """Wakes a stream that waits for something to say.
+
+        One that is writing ends by itself afterwards; cancelled there, it could not send a status any more.
+        """
+        if self._task is not None and not self.is_writing:
+            self._task.cancel()
 
 
 class Pipeline(grpc.aio.ServerInterceptor):
@@ -97,7 +115,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._threads = Threads(threads, waiting)
         self._calls = Gate(in_flight)
         self._streams = Gate(streams)
-        self._streaming: set[asyncio.Task[Any]] = set()
+        self._open_streams: set[_Stream] = set()
         self._deadline = deadline
         self._deadlines = dict(deadlines or {})
         self._log = log
@@ -116,8 +134,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         """Refuses what comes and ends the streams, whose clients go on elsewhere; calls finish."""
         self._calls.shut()
         self._streams.shut()
-        for task in self._streaming:
-            task.cancel()
+        for stream in self._open_streams:
+            stream.end()
 
     async def close(self) -> None:
         """Returns when the last call has ended, and its work too. Stop the server first or meanwhile."""
@@ -185,21 +203,25 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
         async def run(call: Call, raw: bytes, context: Context) -> None:
             self._streams.enter()
-            task = cast("asyncio.Task[Any]", asyncio.current_task())
-            self._streaming.add(task)
+            stream = _Stream(asyncio.current_task())
+            self._open_streams.add(stream)
             try:
                 request = self._receive(call, raw, from_bytes)
                 if access.needs_permission:
                     unwrap(await within(self._threads.start(self._permit, call), self._deadline))
                 async with aclosing(method(request, context)) as replies:
                     async for reply in replies:
+                        stream.is_writing = True
                         await context.write(reply)
+                        stream.is_writing = False
+                        if self._streams.is_shut:
+                            raise ServiceUnavailable(retry_after=RETRY_SECONDS)
             except asyncio.CancelledError:
                 if self._streams.is_shut:
-                    raise ServiceUnavailable(retry_after=1.0) from None
+                    raise ServiceUnavailable(retry_after=RETRY_SECONDS) from None
                 raise
             finally:
-                self._streaming.discard(task)
+                self._open_streams.discard(stream)
                 self._streams.leave()
 
         return partial(self._conduct, access, run)

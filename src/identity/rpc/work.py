@@ -13,7 +13,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from identity.domain.errors import Overloaded, ServiceUnavailable
 
@@ -23,8 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Outcome = tuple[Any, BaseException | None]
 """A result or an error. As a value, since a future refuses some errors and lets others stop the event loop."""
 
-_RETRY_SECONDS = 1.0
-_HASHES = "__hashes__"
+RETRY_SECONDS: Final = 1.0
+_HASHES: Final = "__hashes__"
 
 
 class Lane(Protocol):
@@ -102,9 +102,9 @@ class Gate:
     def enter(self) -> None:
         """Takes a place. Raises `ServiceUnavailable` when shut and `Overloaded` when full, before any work."""
         if self._shut:
-            raise ServiceUnavailable(retry_after=_RETRY_SECONDS)
+            raise ServiceUnavailable(retry_after=RETRY_SECONDS)
         if self.inside >= self._limit:
-            raise Overloaded(retry_after=_RETRY_SECONDS)
+            raise Overloaded(retry_after=RETRY_SECONDS)
         self.inside += 1
 
     def leave(self) -> None:
