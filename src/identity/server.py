@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -35,6 +37,7 @@ from identity.domain.housekeeping import sweep
 from identity.domain.notices import resolve_request
 from identity.domain.ports import Secrets, World
 from identity.domain.revocations import RevokedSessions
+from identity.domain.session.recent import Recent
 from identity.mail.dispatcher import Dispatcher
 from identity.mail.letterhead import Letterhead
 from identity.mail.transports import open_transport
@@ -115,7 +118,10 @@ class Service:
         self._log = structlog.get_logger("identity.server")
         keyring = Keyring(settings.master_secret())
         self._vault = Vault(keyring)
-        self._database: Database[Transaction] = open_database(settings.database, Transaction)
+        self._recent: Recent[Any] = Recent(clock.monotonic)
+        self._database: Database[Transaction] = open_database(
+            settings.database, partial(Transaction, on_change=self._recent.forget)
+        )
         self._key_ring = KeyRing(self._database, self._vault, clock.now, settings.signing_algorithm)
         self.world = World(
             database=self._database,
@@ -165,7 +171,7 @@ class Service:
         server = grpc.aio.server(interceptors=[self._pipeline], options=server_options())
         # Abstract for the type checker as long as RPCs of the contract wait for their turn: they answer UNIMPLEMENTED.
         auth = AuthService(self.world)  # type: ignore[abstract]
-        session = SessionService(self.world, self._key_ring.jwks)  # type: ignore[abstract]
+        session = SessionService(self.world, self._key_ring.jwks, self._recent)  # type: ignore[abstract]
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
         session_service_pb2_grpc.add_SessionServiceServicer_to_server(session, server)
         await self._health.register(server)

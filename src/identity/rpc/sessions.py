@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
+from identity.domain.callers import Caller
 from identity.domain.ports import World
 from identity.domain.session.get_session import get_session
+from identity.domain.session.recent import Recent
 from identity.domain.session.refresh import finish, rotation
 from identity.domain.session.sign_out import sign_out
 from identity.rpc import convert
 from identity.rpc.caller import current_caller, current_source, proven_caller
+from identity.rpc.work import Threads, unwrap
 from identity_pb.v1 import session_service_pb2 as pb
 from identity_pb.v1.session_service_pb2_grpc import SessionServiceServicer
 
+READERS: Final = 4
+"""Threads that read sessions, and how many calls may wait for one; beyond, callers are told at once."""
+WAITING: Final = 64
+
 
 class SessionService(SessionServiceServicer):
-    """`jwks` gives the public keys whose signatures count at this moment."""
+    """`jwks` gives the public keys whose signatures count at this moment, `recent` what was told a moment ago."""
 
-    def __init__(self, world: World, jwks: Callable[[], list[Mapping[str, str]]]) -> None:
+    def __init__(
+        self, world: World, jwks: Callable[[], list[Mapping[str, str]]], recent: Recent[pb.GetSessionResponse]
+    ) -> None:
         self._world = world
         self._jwks = jwks
+        self._recent = recent
+        self._readers = Threads(READERS, WAITING)
 
     async def RefreshSession(
         self, request: pb.RefreshSessionRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -46,12 +57,23 @@ class SessionService(SessionServiceServicer):
         sign_out(self._world, proven_caller(), convert.read(request, "refresh_token"), current_source())
         return pb.SignOutResponse()
 
-    def GetSession(self, request: pb.GetSessionRequest, context: grpc.ServicerContext) -> pb.GetSessionResponse:
-        place = get_session(self._world, current_caller())
-        return pb.GetSessionResponse(
-            **convert.place(place, self._world.policy),
-            expires_at=convert.timestamp(place.session.expires_at),
+    async def GetSession(
+        self, request: pb.GetSessionRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.GetSessionResponse:
+        # What is remembered is told from the loop; the database is asked in a thread, since a disk may be slow.
+        caller = current_caller()
+        known = self._recent.recall(caller.account_id, caller.session_id, self._world.clock())
+        return known or unwrap(await self._readers.start(self._read, caller))
+
+    def _read(self, caller: Caller) -> pb.GetSessionResponse:
+        page = self._recent.open(caller.account_id)
+        place = get_session(self._world, caller)
+        session = place.session
+        response = pb.GetSessionResponse(
+            **convert.place(place, self._world.policy), expires_at=convert.timestamp(session.expires_at)
         )
+        page.note(session.id, response, min(session.idle_expires_at, session.expires_at))
+        return response
 
     def GetJwks(self, request: pb.GetJwksRequest, context: grpc.ServicerContext) -> pb.GetJwksResponse:
         return pb.GetJwksResponse(keys=[pb.JsonWebKey(**key) for key in self._jwks()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -59,8 +59,9 @@ _verify_email = (
 class Accounts:
     """Implements `domain.accounts.AccountStore`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changed: Callable[[UUID], None]) -> None:
         self._connection = connection
+        self._changed = changed
 
     def add(self, account: NewAccount) -> Account | None:
         row = self._connection.execute(
@@ -101,15 +102,18 @@ class Accounts:
         return None if row is None else to_account(row)
 
     def count_sign_in(self, account_id: UUID, *, now: datetime, ip: str | None, rehashed: str | None) -> Account:
+        self._changed(account_id)
         values = {"account": account_id, "now": now, "ip": ip, "rehashed": rehashed}
         return to_account(self._connection.execute(_count_sign_in, values).one())
 
     def set_password(self, account_id: UUID, *, password_hash: str, now: datetime, replaces: str | None = None) -> bool:
+        self._changed(account_id)
         statement = _set_password if replaces is None else _set_password.where(accounts.c.password_hash == replaces)
         values = {"account": account_id, "stored": password_hash, "now": now}
         return self._connection.execute(statement, values).first() is not None
 
     def verify_email(self, account_id: UUID, *, email: str, now: datetime) -> Account | None:
+        self._changed(account_id)
         values = {"account": account_id, "address": email, "now": now}
         row = self._connection.execute(_verify_email, values).first()
         return None if row is None else to_account(row)

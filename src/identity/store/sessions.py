@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
@@ -72,8 +72,9 @@ _revoke_oldest = _revoke_all.where(sessions.c.id.not_in(_newest))
 class Sessions:
     """Implements `domain.sessions.SessionStore`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changed: Callable[[UUID], None]) -> None:
         self._connection = connection
+        self._changed = changed
 
     def add(self, session: Session) -> Session:
         row = self._connection.execute(
@@ -103,7 +104,8 @@ class Sessions:
         return to_session(row)
 
     def get(self, session_id: UUID) -> Session | None:
-        return _first(_get.first(self._connection, {"id": session_id}))
+        row = _get.first(self._connection, {"id": session_id})
+        return None if row is None else to_session(row)
 
     def describe(self, session_id: UUID) -> Place | None:
         row = _describe.first(self._connection, {"id": session_id})
@@ -119,26 +121,29 @@ class Sessions:
 
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         values = {"session": session_id, "presented": counter, "now": now, "idle_until": now + idle}
-        return _first(_rotate.first(self._connection, values))
+        row = _rotate.first(self._connection, values)
+        return None if row is None else self._written(row)
 
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         values = {"session": session_id, "now": now, "reason": reason}
-        return _first(self._connection.execute(_revoke, values).first())
+        row = self._connection.execute(_revoke, values).first()
+        return None if row is None else self._written(row)
 
     def revoke_all(
         self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
     ) -> list[Session]:
         statement = _revoke_all if except_id is None else _revoke_all.where(sessions.c.id != except_id)
         values = {"account": account_id, "now": now, "reason": reason}
-        return [to_session(row) for row in self._connection.execute(statement, values)]
+        return [self._written(row) for row in self._connection.execute(statement, values)]
 
     def revoke_oldest(self, account_id: UUID, *, keep: int, now: datetime, reason: EndReason) -> list[Session]:
         values = {"account": account_id, "keep": keep, "now": now, "reason": reason}
-        return [to_session(row) for row in self._connection.execute(_revoke_oldest, values)]
+        return [self._written(row) for row in self._connection.execute(_revoke_oldest, values)]
 
-
-def _first(row: Sequence[Any] | None) -> Session | None:
-    return None if row is None else to_session(row)
+    def _written(self, row: Sequence[Any]) -> Session:
+        session = to_session(row)
+        self._changed(session.account_id)
+        return session
 
 
 def to_session(row: Sequence[Any]) -> Session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +26,9 @@ _memberships = (
 class Tenants:
     """Implements `domain.tenants.TenantStore`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changed: Callable[[UUID], None]) -> None:
         self._connection = connection
+        self._changed = changed
 
     def add(self, tenant: NewTenant) -> Tenant | None:
         row = self._connection.execute(
@@ -55,6 +56,7 @@ class Tenants:
         self._connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
 
     def add_membership(self, membership: NewMembership) -> Membership:
+        self._changed(membership.account_id)
         row = self._connection.execute(
             memberships.insert().returning(*memberships.c),
             {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -19,29 +21,41 @@ from identity.store.tenants import Tenants
 from identity.store.throttles import Throttles
 
 
+def ignore(account_id: UUID) -> None:
+    """What a process does about changes that remembers nothing."""
+
+
 class Transaction:
-    """Implements `domain.ports.Transaction`; the engine runs `actions` once the commit has happened."""
+    """Implements `domain.ports.Transaction`; the engine runs `actions` once the commit has happened.
 
-    __slots__ = ("_connection", "actions")
+    `on_change` then learns of each account whose rows, sessions or memberships have changed. A store tells of it
+    with `changed`, wherever it changes what GetSession tells; forgotten, it would be told late, as by another process.
+    """
 
-    def __init__(self, connection: Connection) -> None:
+    __slots__ = ("_connection", "_on_change", "actions")
+
+    def __init__(self, connection: Connection, on_change: Callable[[UUID], None] = ignore) -> None:
         self._connection = connection
+        self._on_change = on_change
         self.actions: list[Callable[[], None]] = []
+
+    def changed(self, account_id: UUID) -> None:
+        self.actions.append(partial(self._on_change, account_id))
 
     def after_commit(self, action: Callable[[], None]) -> None:
         self.actions.append(action)
 
     @property
     def accounts(self) -> Accounts:
-        return Accounts(self._connection)
+        return Accounts(self._connection, self.changed)
 
     @property
     def tenants(self) -> Tenants:
-        return Tenants(self._connection)
+        return Tenants(self._connection, self.changed)
 
     @property
     def sessions(self) -> Sessions:
-        return Sessions(self._connection)
+        return Sessions(self._connection, self.changed)
 
     @property
     def one_time_tokens(self) -> OneTimeTokens:

@@ -1,0 +1,48 @@
+"""GetSession tells some things from memory; nobody may notice, except for one second across processes."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+from tests.conftest import Launch
+from tests.running import OTHER_PASSWORD, PASSWORD, Running
+
+from identity.domain.session.recent import LIFETIME
+
+
+async def test_what_this_process_changes_is_told_at_once(service: Running) -> None:
+    """A refresh, another sign-in and a new password show in the very next answer."""
+    email = await service.verified()
+    first = (await service.login(email)).tokens
+    before = await service.get_session(first.access_token)
+    assert await service.get_session(first.access_token) == before
+
+    service.clock.advance(minutes=1)
+    await service.refresh(first.refresh_token)
+    refreshed = await service.get_session(first.access_token)
+    assert refreshed.session.last_used_at.seconds == before.session.last_used_at.seconds + 60
+    assert refreshed.session.idle_expires_at.seconds == before.session.idle_expires_at.seconds + 60
+
+    await service.login(email)
+    assert (await service.get_session(first.access_token)).account.sign_ins.count == 2
+
+    service.clock.advance(minutes=1)
+    await service.change_password(first.access_token, PASSWORD, OTHER_PASSWORD)
+    changed = await service.get_session(first.access_token)
+    assert changed.account.updated_at.seconds > refreshed.account.updated_at.seconds
+
+
+async def test_what_another_process_changes_is_told_within_a_second(launch: Launch) -> None:
+    """A refresh on one replica shows on the other once what that one remembers is a second old."""
+    here = await launch()
+    there = await launch(database_url=here.database_url, clock=here.clock)
+    tokens = (await here.signed_in()).tokens
+    before = await there.get_session(tokens.access_token)
+
+    here.clock.advance(minutes=1)
+    changed_at = monotonic()
+    await here.refresh(tokens.refresh_token)
+    while (await there.get_session(tokens.access_token)).session.last_used_at == before.session.last_used_at:
+        assert monotonic() - changed_at < LIFETIME + 0.5
+        await asyncio.sleep(0.02)
