@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import grpc
@@ -16,13 +17,11 @@ from identity.domain.session.refresh import finish, rotation
 from identity.domain.session.sign_out import sign_out
 from identity.rpc import convert
 from identity.rpc.caller import current_caller, current_source, proven_caller
-from identity.rpc.work import Threads, unwrap
 from identity_pb.v1 import session_service_pb2 as pb
 from identity_pb.v1.session_service_pb2_grpc import SessionServiceServicer
 
 READERS: Final = 4
-"""Threads that read sessions, and how many calls may wait for one; beyond, callers are told at once."""
-WAITING: Final = 64
+"""Threads that read sessions. How many calls may wait for one is bounded by what the pipeline admits."""
 
 
 class SessionService(SessionServiceServicer):
@@ -34,7 +33,7 @@ class SessionService(SessionServiceServicer):
         self._world = world
         self._jwks = jwks
         self._recent = recent
-        self._readers = Threads(READERS, WAITING)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sessions")
 
     async def RefreshSession(
         self, request: pb.RefreshSessionRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -63,7 +62,7 @@ class SessionService(SessionServiceServicer):
         # What is remembered is told from the loop; the database is asked in a thread, since a disk may be slow.
         caller = current_caller()
         known = self._recent.recall(caller.account_id, caller.session_id, self._world.clock())
-        return known or unwrap(await self._readers.start(self._read, caller))
+        return known or await asyncio.get_running_loop().run_in_executor(self._readers, self._read, caller)
 
     def _read(self, caller: Caller) -> pb.GetSessionResponse:
         page = self._recent.open(caller.account_id)
