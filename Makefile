@@ -96,7 +96,7 @@ $(READY): requirements-dev.txt pyproject.toml
 		echo "Identity needs Python 3.11 or newer, and $(PYTHON) is not. Try: make setup PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 		echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "Setting up $(VENV) from requirements-dev.txt; this takes a minute or two."
+	@echo "Setting up $(VENV) from requirements-dev.txt; this takes a few minutes."
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
