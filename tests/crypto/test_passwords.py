@@ -131,7 +131,7 @@ def _malformed() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("stored", _malformed())
+@pytest.mark.parametrize("stored", _malformed(), ids=[f"form {number}" for number in range(len(_malformed()))])
 def test_LG_01_an_unknown_scheme_pepper_or_form_costs_a_dummy_and_is_false(stored: str, rounds: list[int]) -> None:
     assert HASHER.verify("the right password", stored) is False
     assert sum(rounds) == 1 << 4
