@@ -62,7 +62,9 @@ class SessionService(SessionServiceServicer):
         # What is remembered is told from the loop; the database is asked in a thread, since a disk may be slow.
         caller = current_caller()
         known = self._recent.recall(caller.account_id, caller.session_id, self._world.clock())
-        return known or await asyncio.get_running_loop().run_in_executor(self._readers, self._read, caller)
+        if known is not None:
+            return known
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, caller)
 
     def _read(self, caller: Caller) -> pb.GetSessionResponse:
         page = self._recent.open(caller.account_id)
