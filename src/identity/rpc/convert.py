@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.message import Message
@@ -25,6 +25,7 @@ _STATUS = {
     AccountStatus.DISABLED: pb.ACCOUNT_STATUS_DISABLED,
 }
 _ORIGIN_PREFIX = "ORIGIN_"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 # From the wire.
@@ -85,9 +86,9 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
     """A Timestamp; None where there is no such moment."""
     if moment is None:
         return None
-    result = Timestamp()
-    result.FromDatetime(moment)
-    return result
+    # A third of the price of `FromDatetime`, and an answer has a dozen of these.
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def account(value: Account, *, failed_attempts: int | None = None) -> pb.Account:
