@@ -1,6 +1,6 @@
 """The compact form of a signed JWT: header.payload.signature, each in base64url (RFC 7515 §7.1).
 
-PyJWT signs and checks signatures. The form around them is read here, because PyJWT is lenient where this
+PyJWT checks signatures. The form around them is read here, because PyJWT is lenient where this
 service must not be (padding, repeated members) and spends as much time on the form as on the signature.
 """
 
@@ -13,10 +13,16 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from identity.crypto.signing_keys import Algorithm, PublicKey, SigningKey, algorithm_of
+from identity.crypto.signing_keys import Algorithm, PrivateKey, PublicKey, SigningKey, algorithm_of
 
 _ALGORITHMS = {name: jwt.get_algorithm_by_name(name) for name in ("ES256", "EdDSA")}
+_ES256 = ECDSA(SHA256())
+_COORDINATE_BYTES = 32
 _HEADERS = frozenset({"alg", "kid", "typ"})
 
 
@@ -24,7 +30,7 @@ def sign(claims: Mapping[str, object], typ: str, key: SigningKey) -> str:
     """Writes and signs a token. Raises `ValueError` or `TypeError` for claims that JSON does not have."""
     payload = _encode(claims).encode("ascii")
     signing_input = _header(key.kid, key.algorithm, typ) + b"." + _base64url(payload)
-    signature = _ALGORITHMS[key.algorithm].sign(signing_input, key.private_key)
+    signature = _signature(signing_input, key.private_key)
     return (signing_input + b"." + _base64url(signature)).decode("ascii")
 
 
@@ -51,6 +57,14 @@ def refuse(why: str) -> NoReturn:
 @lru_cache(maxsize=32)
 def _header(kid: str, algorithm: Algorithm, typ: str) -> bytes:
     return _base64url(_encode({"alg": algorithm, "kid": kid, "typ": typ}).encode("ascii"))
+
+
+def _signature(data: bytes, key: PrivateKey) -> bytes:
+    """Signs as RFC 7518 §3.4 and RFC 8037 §3.1 have it; by hand, since PyJWT takes half as long again for it."""
+    if isinstance(key, Ed25519PrivateKey):
+        return key.sign(data)
+    r, s = decode_dss_signature(key.sign(data, _ES256))
+    return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
 
 
 def _key_for(header: dict[str, Any], typ: str, keys: Mapping[str, PublicKey]) -> PublicKey:
