@@ -61,16 +61,18 @@ def test_a_unit_is_kept_as_a_whole_and_its_result_comes_back(counters: Counters)
 
 def test_what_a_unit_raises_comes_out_unchanged_and_nothing_of_it_stays(counters: Counters) -> None:
     error = EmailTaken(field="email")
+    committed: list[str] = []
 
     def unit(tx: CounterUnit) -> None:
         tx.add("a")
-        tx.after_commit(lambda: pytest.fail("there was no commit"))
+        tx.after_commit(lambda: committed.append("a"))
         raise error
 
     with pytest.raises(EmailTaken) as caught:
         counters.write(unit)
     assert caught.value is error
     assert value_of(counters, "a") is None
+    assert committed == []
 
 
 def test_an_error_that_commits_keeps_the_writes_and_still_comes_out(counters: Counters) -> None:
@@ -122,7 +124,10 @@ def test_an_action_that_fails_changes_nothing_for_the_caller(
 
 
 def test_a_unit_that_fails_takes_nothing_of_its_neighbours_with_it(counters: Counters) -> None:
+    committed: list[int] = []
+
     def unit(tx: CounterUnit, number: int) -> int:
+        tx.after_commit(lambda: committed.append(number))
         tx.add(f"c{number}", number)
         match number % 4:
             case 1:
@@ -137,6 +142,7 @@ def test_a_unit_that_fails_takes_nothing_of_its_neighbours_with_it(counters: Cou
         futures = [counters.submit_write(partial(unit, number=number)) for number in range(32)]
     wait(futures)
 
+    assert sorted(committed) == [number for number in range(32) if number % 4 in (0, 3)]
     for number, future in enumerate(futures):
         error = future.exception()
         kept = value_of(counters, f"c{number}")

@@ -85,7 +85,8 @@ def run_actions(actions: Iterable[Action]) -> None:
     for action in actions:
         try:
             action()
-        except Exception:
+        except BaseException:
+            # Whatever it is: it must not end the thread that all writers depend on.
             _log.exception("an action after a commit failed")
 
 

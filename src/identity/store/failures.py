@@ -98,8 +98,6 @@ def outward(error: BaseException, verdict: Verdict) -> BaseException:
     failure = told if verdict is Verdict.FAULT else ServiceUnavailable()
     if failure is not told:
         failure.__cause__ = told
-    # Not even as the context of another exception does the driver's text get into a log.
-    failure.__suppress_context__ = True
     return failure
 
 
