@@ -12,11 +12,13 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from tests.rpc.toy import ToyReply, bearer, failure, serving
 
 import identity.domain
 from identity.domain.errors import (
     DomainError,
+    NotFound,
     Overloaded,
     PasswordTooShort,
     RateLimited,
@@ -160,6 +162,36 @@ async def test_a_reply_that_is_none_is_INTERNAL_TR_05(method: str, reply: Any) -
         call = served.stream(metadata=bearer("good")).read() if method == "Watch" else served.call(method)
         seen = await failure(call)
         assert (seen.code, seen.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+
+
+@pytest.mark.parametrize("metadata", [{"count": 3}, {"text": "\ud800"}, {"nothing": None}], ids=repr)
+async def test_an_error_that_cannot_be_told_is_INTERNAL_TR_05(metadata: Any) -> None:
+    def fail(_: object) -> Any:
+        raise NotFound(**metadata)
+
+    async with serving() as served:
+        served.toy.do = fail
+        seen = await failure(served.call("Echo"))
+        assert (seen.code, seen.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+
+
+async def test_a_log_that_cannot_be_written_breaks_no_call_TR_05() -> None:
+    def full(*_: object) -> None:
+        raise OSError("canary: no space left on device")
+
+    def fail(_: object) -> Any:
+        raise SecretError("canary")
+
+    async with serving(log=full, observe=full) as served:
+        await served.call("Echo")
+        await served.stream(metadata=bearer("good")).read()
+        assert (await failure(served.call("Mine"))).reason == "UNAUTHENTICATED"
+        structlog.configure(processors=[full])  # type: ignore[list-item]
+        try:
+            served.toy.do = fail
+            assert (await failure(served.call("Echo"))).reason == "INTERNAL"
+        finally:
+            structlog.reset_defaults()
 
 
 async def test_a_reason_that_the_contract_does_not_know_is_INTERNAL() -> None:

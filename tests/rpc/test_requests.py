@@ -7,7 +7,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import protovalidate
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.rpc.toy import SERVICE, TOKEN, Failure, Served, Toy, ToyReply, ToyRequest, bearer, failure, rule, serving
@@ -15,7 +17,8 @@ from tests.rpc.toy import SERVICE, TOKEN, Failure, Served, Toy, ToyReply, ToyReq
 from identity.domain.errors import InvalidRequest
 from identity.rpc.errors import InvalidFields, to_answer
 from identity.rpc.limits import MAX_MESSAGE_BYTES
-from identity.rpc.requests import parse, validate
+from identity.rpc.requests import compile_rules, parse, validate
+from identity_pb.v1 import auth_service_pb2, session_service_pb2
 
 TEXT, INNER = 1, 3
 
@@ -144,6 +147,28 @@ def test_a_report_is_short_whatever_was_sent() -> None:
     with pytest.raises(InvalidFields) as caught:
         read(ToyRequest(tags=["x" * 5] * 200).SerializeToString())
     assert sum(len(value) for _, value in to_answer(caught.value).trailing_metadata) < 4096
+
+
+def test_every_rule_of_the_contract_makes_sense() -> None:
+    services = (auth_service_pb2, session_service_pb2)
+    compile_rules(name for file in services for name in map(full_name, file.DESCRIPTOR.services_by_name.values()))
+
+
+def full_name(service: Any) -> str:
+    return str(service.full_name)
+
+
+def test_a_rule_that_makes_no_sense_stops_the_boot() -> None:
+    file = descriptor_pb2.FileDescriptorProto(name="wrong.proto", package="toy.v1", syntax="proto3")
+    request = file.message_type.add(name="WrongRequest")
+    text = request.field.add(name="text", number=1, type=descriptor_pb2.FieldDescriptorProto.TYPE_STRING)
+    # (buf.validate.field).cel = {id: "a", expression: "this.wrong("}
+    text.options.MergeFromString(rule(1159, rule(23, rule(1, b"a") + rule(3, b"this.wrong("))))
+    service = file.service.add(name="WrongService")
+    service.method.add(name="Do", input_type=".toy.v1.WrongRequest", output_type=".toy.v1.WrongRequest")
+    descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
+    with pytest.raises(protovalidate.CompilationError):
+        compile_rules(["toy.v1.WrongService"])
 
 
 # The order of the steps.

@@ -70,7 +70,6 @@ CODES: Final[Mapping[str, StatusCode]] = {
     "FACTOR_NOT_ALLOWED": StatusCode.FAILED_PRECONDITION,
 }
 
-_STATUS_CODES: Final = {code.value[0]: code for code in StatusCode}
 _TrailingMetadata = tuple[tuple[str, str | bytes], ...]
 
 
@@ -105,6 +104,7 @@ class Answer(NamedTuple):
     """A failed call as gRPC sends it."""
 
     code: StatusCode
+    reason: str
     message: str
     trailing_metadata: _TrailingMetadata
 
@@ -125,7 +125,7 @@ def to_answer(error: DomainError) -> Answer:
     trailing: _TrailingMetadata = (("grpc-status-details-bin", status.SerializeToString()),)
     if error.retry_after is not None:
         trailing += (("retry-after", str(max(1, math.ceil(error.retry_after)))),)
-    return Answer(_STATUS_CODES[status.code], status.message, trailing)
+    return Answer(CODES[error.reason], error.reason, status.message, trailing)
 
 
 def _violations(error: DomainError) -> Sequence[FieldViolation]:

@@ -7,13 +7,9 @@ of the steps is a security property; the tests of this module hold it.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
-from contextvars import ContextVar
+from contextlib import aclosing, suppress
 from functools import partial
-from itertools import count
 from secrets import token_hex
 from time import perf_counter
 from typing import Any, Final, NoReturn, TypeVar
@@ -23,43 +19,26 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from identity.domain.callers import Caller
-from identity.domain.errors import DomainError, PermissionDenied, ServiceUnavailable
+from identity.domain.errors import DomainError, ServiceUnavailable
 from identity.rpc.access import EXEMPT, AccessPolicy, MethodAccess, is_unimplemented
+from identity.rpc.arrivals import REQUEST_ID, Arrivals, note_metadata
 from identity.rpc.caller import Authenticate, AuthenticateService, Call, Proofs, enter
-from identity.rpc.errors import CODES, InternalError, to_answer
+from identity.rpc.errors import CODES, Answer, InternalError, to_answer
 from identity.rpc.log import CallLog, describe, log_call
 from identity.rpc.requests import parse, validate
-from identity.rpc.source import CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT, SourceReader
-from identity.rpc.work import RETRY_SECONDS, Gate, Lane, Outcome, Threads, TimeLimit, is_hashing, settle, unwrap, within
+from identity.rpc.running import Authorize, Runner, refuse
+from identity.rpc.source import SourceReader
+from identity.rpc.work import RETRY_SECONDS, Gate, Lane, Threads, TimeLimit, Work
 
 T = TypeVar("T")
-
-Authorize = Callable[[Caller, str], None]
-"""Raises `PermissionDenied` unless the caller's role grants `resource:action` in the active tenant."""
 
 Observe = Callable[[str, str, float], None]
 """Takes the method, the name of the status code and the seconds of a call: labels from closed sets (LO-02)."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Run = Callable[[Call, bytes, Context], Awaitable[T]]
-Start = Callable[[Call, Message, Context], "asyncio.Future[Outcome]"]
-
-REQUEST_ID: Final = "x-request-id"
-_AUTHORIZATION: Final = "authorization"
-_READ: Final = frozenset({_AUTHORIZATION, REQUEST_ID, CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT})
-# What a header counts as that was sent twice: good for nothing, so that each reader refuses it in its own way.
-_REPEATED: Final = "\n"
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 
 _TIME_LIMIT: Final = "The time limit of the server was reached."
-
-_arrived: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("arrived")
-
-
-def refuse(caller: Caller, permission: str) -> None:
-    """Denies every administrator's call, as long as nobody says how permissions are known."""
-    raise PermissionDenied(permission=permission)
 
 
 class _Stream:
@@ -109,19 +88,17 @@ class Pipeline(grpc.aio.ServerInterceptor):
         """
         self._policy = policy
         self._proofs = Proofs(authenticate, authenticate_service, restricted)
-        self._authorize = authorize
-        self._sources = sources
-        self._lane = lane
-        self._threads = Threads(threads, waiting)
+        self._arrivals = Arrivals(sources)
+        self._runner = Runner(Threads(threads, waiting), lane, authorize, deadline)
         self._calls = Gate(in_flight)
         self._streams = Gate(streams)
         self._open_streams: set[_Stream] = set()
+        self._forsaken: set[Work] = set()
         self._deadline = deadline
         self._deadlines = dict(deadlines or {})
         self._log = log
         self._observe = observe
         self._wrapped: dict[str, Any] = {}
-        self._ids = map(f"{token_hex(6)}-{{:x}}".format, count(1))
 
     # The life of the service.
 
@@ -142,7 +119,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self.drain()
         await self._calls.wait_empty()
         await self._streams.wait_empty()
-        await self._threads.close()
+        await self._runner.close()
 
     # Wrapping, once for each method.
 
@@ -155,8 +132,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             if found is None:
                 return None  # not remembered: whoever calls chooses the name
             handler = self._wrapped[method] = self._wrap(method, found)
-        # gRPC has converted the metadata for interceptors; asking the context for it would do it again.
-        _arrived.set(handler_call_details.invocation_metadata)
+        note_metadata(handler_call_details.invocation_metadata)
         return handler
 
     def _wrap(self, method: str, handler: Any) -> Any:
@@ -177,7 +153,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _unary(self, access: MethodAccess, handler: Any) -> Callable[[bytes, Context], Awaitable[bytes]]:
         from_bytes, to_bytes = handler.request_deserializer, handler.response_serializer
-        start = self._starter(handler.unary_unary)
+        start = self._runner.starter(handler.unary_unary)
         seconds = self._deadlines.get(access.method, self._deadline)
 
         async def run(call: Call, raw: bytes, context: Context) -> bytes:
@@ -188,12 +164,12 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 self._calls.leave()
                 raise
             try:
-                outcome = await within(work, seconds)
+                await work.wait(seconds)
             except BaseException:
                 self._forsake(call, work)
                 raise
             self._calls.leave()
-            reply: bytes = to_bytes(unwrap(outcome))
+            reply: bytes = to_bytes(work.result())
             return reply
 
         return partial(self._conduct, access, run)
@@ -208,7 +184,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             try:
                 request = self._receive(call, raw, from_bytes)
                 if access.needs_permission:
-                    unwrap(await within(self._threads.start(self._permit, call), self._deadline))
+                    await self._runner.permit(call)
                 async with aclosing(method(request, context)) as replies:
                     async for reply in replies:
                         stream.is_writing = True
@@ -232,7 +208,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         call = Call(access, self._proofs)
         enter(call)
         try:
-            self._identify(call, context)
+            self._arrivals.identify(call, context)
             reply = await run(call, raw, context)
         except BaseException as error:
             if _has_left(error):
@@ -243,62 +219,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._report(call, "OK", "", begun)
         return reply
 
-    def _starter(self, method: Callable[..., Any]) -> Start:
-        """Decides once where a method runs: on the event loop, in a thread, or in the hashing lane."""
-        if inspect.iscoroutinefunction(method):
-            return partial(self._start_async, method)
-        if is_hashing(method) and self._lane is not None:
-            return partial(self._start_in_lane, self._lane, method)
-        return partial(self._start_in_thread, method)
-
-    def _start_async(
-        self, method: Callable[..., Awaitable[Any]], call: Call, request: Message, context: Context
-    ) -> asyncio.Future[Outcome]:
-        call.begun = True
-        if call.access.needs_permission:
-            method = partial(self._permit_first, method, call)
-        return asyncio.get_running_loop().create_task(settle(method(request, context)))
-
-    async def _permit_first(
-        self, method: Callable[..., Awaitable[Any]], call: Call, request: Message, context: Context
-    ) -> Any:
-        unwrap(await within(self._threads.start(self._permit, call), self._deadline))
-        return await method(request, context)
-
-    def _start_in_thread(
-        self, method: Callable[..., Any], call: Call, request: Message, context: Context
-    ) -> asyncio.Future[Outcome]:
-        return self._threads.start(self._call, method, call, request, context)
-
-    def _start_in_lane(
-        self, lane: Lane, method: Callable[..., Any], call: Call, request: Message, context: Context
-    ) -> asyncio.Future[Outcome]:
-        work = partial(self._call, method, call, request, context)
-        return asyncio.get_running_loop().create_task(settle(lane.run(call.network or "local", work)))
-
-    def _call(self, method: Callable[..., Any], call: Call, request: Message, context: Context) -> Any:
-        """Runs in a thread: the method, unless everybody has left while it was queued."""
-        if call.gone:
-            return None
-        call.begun = True
-        if call.access.needs_permission:
-            self._permit(call)
-        return method(request, context)
-
-    def _permit(self, call: Call) -> None:
-        self._authorize(call.prove_caller(), call.access.permission)
-
     # The steps of one call.
-
-    def _identify(self, call: Call, context: Context) -> None:
-        metadata: dict[str, str] = {}
-        for key, value in _arrived.get():
-            if key in _READ:
-                metadata[key] = _REPEATED if key in metadata else value
-        request_id = metadata.get(REQUEST_ID)
-        call.request_id = request_id if request_id and _REQUEST_ID(request_id) else next(self._ids)
-        call.authorization = metadata.get(_AUTHORIZATION)
-        call.source, call.network = self._sources.read(context.peer(), metadata)
 
     def _receive(self, call: Call, raw: bytes, from_bytes: Callable[[bytes], Message]) -> Message:
         request = parse(raw, from_bytes)
@@ -309,19 +230,21 @@ class Pipeline(grpc.aio.ServerInterceptor):
         validate(request, len(raw))
         return request
 
-    def _forsake(self, call: Call, work: asyncio.Future[Outcome]) -> None:
+    def _forsake(self, call: Call, work: Work) -> None:
         """Leaves work that goes on without anybody waiting; its place is given back when it ends."""
         call.gone = True
+        self._forsaken.add(work)
 
-        def end(work: asyncio.Future[Outcome]) -> None:
+        def end() -> None:
+            self._forsaken.discard(work)
             self._calls.leave()
-            error = work.result()[1]
+            error = work.error
             if error is not None and not isinstance(error, (DomainError, asyncio.CancelledError)):
                 self._log_unknown(call, error)
 
-        work.add_done_callback(end)
-        if not call.begun and isinstance(work, asyncio.Task):
-            work.cancel()  # leaves the queue of the hashing lane; a thread of ours skips it by itself
+        work.at_end(end)
+        if not call.begun:
+            work.give_up()  # leaves the queue of the hashing lane; a thread of ours skips it by itself
 
     async def _fail(self, call: Call, error: BaseException, context: Context, begun: float) -> NoReturn:
         if isinstance(error, grpc.aio.AbortError):
@@ -329,26 +252,38 @@ class Pipeline(grpc.aio.ServerInterceptor):
         if isinstance(error, TimeLimit):
             self._report(call, "DEADLINE_EXCEEDED", "", begun)
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _TIME_LIMIT, ((REQUEST_ID, call.request_id),))
-        if not isinstance(error, DomainError) or error.reason not in CODES:
-            error = InternalError(self._log_unknown(call, error))
-        answer = to_answer(error)
-        self._report(call, answer.code.name, error.reason, begun)
+        answer = self._answer(call, error)
+        self._report(call, answer.code.name, answer.reason, begun)
         trailing = (*answer.trailing_metadata, (REQUEST_ID, call.request_id))
         await context.abort(answer.code, answer.message, trailing)
 
+    def _answer(self, call: Call, error: BaseException) -> Answer:
+        if isinstance(error, DomainError) and error.reason in CODES:
+            try:
+                return to_answer(error)
+            except (TypeError, ValueError) as mistake:  # something in it that a message cannot hold
+                error = mistake
+        return to_answer(InternalError(self._log_unknown(call, error)))
+
+    # An error raised below would reach the client as it is, so that a log that cannot be written is left unwritten.
+
     def _log_unknown(self, call: Call, error: BaseException) -> str:
-        ref = token_hex(8)
-        structlog.get_logger().error(
-            "call failed", method=call.access.method, ref=ref, request_id=call.request_id, raised=describe(error)
-        )
+        ref, method = token_hex(8), call.access.method
+        with suppress(Exception):
+            structlog.get_logger().error(
+                "call failed", method=method, ref=ref, request_id=call.request_id, raised=describe(error)
+            )
         return ref
 
     def _report(self, call: Call, code: str, reason: str, begun: float) -> None:
         seconds = perf_counter() - begun
         account = None if call.caller is None else str(call.caller.account_id)
-        self._log(call.access.method, code, reason, seconds, call.request_id, call.network, account)
-        if self._observe is not None:
-            self._observe(call.access.method, code, seconds)
+        try:
+            self._log(call.access.method, code, reason, seconds, call.request_id, call.network, account)
+            if self._observe is not None:
+                self._observe(call.access.method, code, seconds)
+        except Exception:  # noqa: S110  (cheaper here than `suppress`)
+            pass
 
 
 def _has_left(error: BaseException) -> bool:

@@ -7,10 +7,10 @@ transaction, and its slot is free only when it has really ended.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from contextvars import Context, copy_context
-from functools import partial
+from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, Protocol, TypeVar
@@ -19,9 +19,6 @@ from identity.domain.errors import Overloaded, ServiceUnavailable
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-
-Outcome = tuple[Any, BaseException | None]
-"""A result or an error. As a value, since a future refuses some errors and lets others stop the event loop."""
 
 RETRY_SECONDS: Final = 1.0
 _HASHES: Final = "__hashes__"
@@ -39,6 +36,8 @@ class TimeLimit(Exception):
 
 def hashes(method: F) -> F:
     """Marks a servicer method that hashes a password, so that it runs in the hashing lane."""
+    if inspect.iscoroutinefunction(method):
+        raise TypeError("a method that hashes has to be synchronous, or it would hash on the event loop")
     setattr(method, _HASHES, True)
     return method
 
@@ -47,47 +46,92 @@ def is_hashing(method: Callable[..., Any]) -> bool:
     return getattr(method, _HASHES, False)
 
 
-async def settle(work: Awaitable[Any]) -> Outcome:
-    """Awaits to the end, and gives the result or the error as a value."""
-    try:
-        return await work, None
-    except BaseException as error:
-        return None, error
+class Work:
+    """A piece of work that was started, and ends by itself; who waits for it may stop waiting.
 
-
-async def within(work: asyncio.Future[Outcome], seconds: float) -> Outcome:
-    """Waits for work; neither the time limit nor the end of the waiting reaches it.
-
-    What `asyncio.wait` does, for one future and at half the price.
+    Like a future behind a shield, with two differences. It takes any error for a value, where a future refuses
+    some and lets others stop the event loop. And it wakes who waits directly, where a shielded task takes two
+    more turns of the loop, which is most of what an asynchronous method costs.
     """
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-    wake = partial(_wake, waiter)
-    work.add_done_callback(wake)
-    timer = loop.call_later(seconds, wake, None)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        work.remove_done_callback(wake)
-    if not work.done():
-        raise TimeLimit
-    return work.result()
 
+    __slots__ = ("_at_end", "_error", "_has_ended", "_result", "_task", "_waiter")
 
-def unwrap(outcome: Outcome) -> Any:
-    """Gives the result or raises the error."""
-    result, error = outcome
-    if isinstance(error, asyncio.CancelledError):
-        raise RuntimeError from error  # somebody cancelled the work; it is not our own caller who left
-    if error is not None:
-        raise error
-    return result
+    def __init__(self) -> None:
+        self._has_ended = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._at_end: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
+    @classmethod
+    def start(cls, awaitable: Awaitable[Any]) -> Work:
+        """Awaits something in a task of its own."""
+        work = cls()
+        work._task = asyncio.get_running_loop().create_task(work._await(awaitable))
+        return work
 
-def _wake(waiter: asyncio.Future[None], _: object) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    def end(self, result: Any, error: BaseException | None) -> None:
+        """Says, on the event loop, that the work has ended, and how."""
+        self._has_ended, self._result, self._error = True, result, error
+        self._wake()
+        if self._at_end is not None:
+            self._at_end()
+
+    async def wait(self, seconds: float) -> None:
+        """Returns when the work has ended; raises `TimeLimit` if it has not by then. Neither reaches the work."""
+        if self._has_ended:
+            return
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(seconds, self._wake)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+        if not self._has_ended:
+            raise TimeLimit
+
+    def result(self) -> Any:
+        """Gives the result of work that has ended, or raises its error."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    @property
+    def error(self) -> BaseException | None:
+        return self._error
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Calls back when the work has ended: at once, if it has."""
+        if self._has_ended:
+            callback()
+        else:
+            self._at_end = callback
+
+    def give_up(self) -> None:
+        """Cancels a task that is known to do nothing yet but wait for its turn."""
+        if self._task is not None:
+            self._task.add_done_callback(self._end_unbegun)
+            self._task.cancel()
+
+    def _end_unbegun(self, _: object) -> None:
+        # A task that is cancelled before its first step never gets to say that it ended.
+        if not self._has_ended:
+            self.end(None, asyncio.CancelledError())
+
+    async def _await(self, awaitable: Awaitable[Any]) -> None:
+        try:
+            result = await awaitable
+        except BaseException as error:
+            self.end(None, error)
+        else:
+            self.end(result, None)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class Gate:
@@ -129,31 +173,33 @@ class Gate:
 class Threads:
     """A few threads with a bounded queue, for one event loop.
 
-    Half the price per call of `ThreadPoolExecutor` with `wrap_future`, and a place in the queue is given
-    back by the thread that ends the work, never by a client that goes away.
+    Cheaper than `ThreadPoolExecutor`, and a place in the queue is given back by the thread that ends the work,
+    never by a client that goes away.
     """
 
     def __init__(self, threads: int, waiting: int) -> None:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._places = Gate(threads + waiting)
-        self._threads = [Thread(target=self._work, name=f"rpc-{n}", daemon=True) for n in range(threads)]
+        self._threads = [Thread(target=self._run, name=f"rpc-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
 
-    def start(self, function: Callable[..., Any], *args: object) -> asyncio.Future[Outcome]:
+    def start(self, function: Callable[..., Any], *args: object) -> Work:
         """Queues a call, with the context of the caller. Raises `Overloaded` when the queue is full."""
         self._places.enter()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        context = copy_context()
+        work, loop, context = Work(), asyncio.get_running_loop(), copy_context()
 
         def run() -> None:
-            outcome = _run(context, function, args)
+            result, error = None, None
+            try:
+                result = context.run(function, *args)
+            except BaseException as raised:
+                error = raised
             with suppress(RuntimeError):  # the loop was closed: nobody is left to tell
-                loop.call_soon_threadsafe(self._finish, future, outcome)
+                loop.call_soon_threadsafe(self._finish, work, result, error)
 
         self._queue.put(run)
-        return future
+        return work
 
     async def close(self) -> None:
         """Refuses what comes and returns when everything that was queued has ended."""
@@ -162,18 +208,10 @@ class Threads:
         for _ in self._threads:
             self._queue.put(None)
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while (run := self._queue.get()) is not None:
             run()
 
-    def _finish(self, future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    def _finish(self, work: Work, result: Any, error: BaseException | None) -> None:
         self._places.leave()
-        if not future.done():
-            future.set_result(outcome)
-
-
-def _run(context: Context, function: Callable[..., Any], args: tuple[object, ...]) -> Outcome:
-    try:
-        return context.run(function, *args), None
-    except BaseException as error:
-        return None, error
+        work.end(result, error)
