@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
+from tests.running import Metadata
 
 import identity_pb.v1
 
@@ -25,11 +26,13 @@ def name_of(method: MethodDescriptor) -> str:
     return f"{method.containing_service.name}.{method.name}"
 
 
-async def call(channel: grpc.aio.Channel, path: str, request: bytes, *, stream: bool = False) -> bytes:
+async def call(
+    channel: grpc.aio.Channel, path: str, request: bytes, metadata: Metadata = (), *, stream: bool = False
+) -> bytes:
     """The raw answer to raw bytes; of a stream, the first one."""
     unary: Any = channel.unary_unary(path)
     streaming: Any = channel.unary_stream(path)
-    answer: bytes = await (streaming(request).read() if stream else unary(request))
+    answer: bytes = await (streaming(request).read() if stream else unary(request, metadata=metadata))
     return answer
 
 

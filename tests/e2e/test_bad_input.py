@@ -1,0 +1,205 @@
+"""Bad input, made from the descriptors: every field of every implemented RPC, refused by name and never said back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from tests.e2e.contract import call, methods, name_of, path_of
+from tests.e2e.test_unimplemented import UNIMPLEMENTED
+from tests.running import PASSWORD, Refusal, Running, bearer, new_email, outcome, refused
+
+from identity_pb.v1 import auth_service_pb2 as auth
+from identity_pb.v1 import session_service_pb2 as sessions
+
+CANARY = "canary"
+HUGE = CANARY * 10_000
+ELSEWHERE = 9999
+
+# What the contract asks for and nothing else. A password that the policy refuses keeps the set-up open.
+LEAST: dict[str, Message] = {
+    "AuthService.GetSetupStatus": auth.GetSetupStatusRequest(),
+    "AuthService.Setup": auth.SetupRequest(email="a@example.org", password="short", tenant_name="Acme"),
+    "AuthService.Register": auth.RegisterRequest(email="a@example.org", password="short"),
+    "AuthService.VerifyEmail": auth.VerifyEmailRequest(token="unknown"),
+    "AuthService.ResendVerification": auth.ResendVerificationRequest(email="a@example.org"),
+    "AuthService.Login": auth.LoginRequest(identifier="a@example.org", password=PASSWORD),
+    "AuthService.RequestPasswordReset": auth.RequestPasswordResetRequest(identifier="a@example.org"),
+    "AuthService.ValidatePasswordReset": auth.ValidatePasswordResetRequest(token="unknown"),
+    "AuthService.ResetPassword": auth.ResetPasswordRequest(token="unknown", new_password=PASSWORD),
+    "AuthService.ChangePassword": auth.ChangePasswordRequest(current_password=PASSWORD, new_password=PASSWORD),
+    "SessionService.RefreshSession": sessions.RefreshSessionRequest(refresh_token="unknown"),
+    "SessionService.SignOut": sessions.SignOutRequest(),
+    "SessionService.GetSession": sessions.GetSessionRequest(),
+    "SessionService.GetJwks": sessions.GetJwksRequest(),
+}
+FOR_CALLERS = {"SessionService.GetSession"}
+IMPLEMENTED = [method for method in methods() if name_of(method) not in UNIMPLEMENTED]
+SETUP = next(method for method in IMPLEMENTED if name_of(method) == "AuthService.Setup")
+EVERY_RPC = pytest.mark.parametrize("method", IMPLEMENTED, ids=name_of)
+
+
+class Path:
+    """A field somewhere in a request, by the names that lead to it."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def __str__(self) -> str:
+        return ".".join(self.names)
+
+    def set(self, request: Message, value: Any) -> None:
+        target: Any = request
+        for name in self.names[:-1]:
+            field, _, index = name.partition("[")
+            target = getattr(target, field)
+            target = target.add(day_of_week=1, is_closed=True) if index else target
+        setattr(target, self.names[-1], value)
+
+
+def fields_of(message: Descriptor, *kinds: int, prefix: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Every field of some kinds, in nested messages of ours too."""
+    for field in message.fields:
+        if field.type in kinds:
+            yield Path(*prefix, field.name)
+        nested = field.message_type
+        if nested is not None and nested.file.package == "identity.v1":
+            name = f"{field.name}[0]" if field.is_repeated else field.name
+            yield from fields_of(nested, *kinds, prefix=(*prefix, name))
+
+
+def a_copy(method: Any) -> Message:
+    least = LEAST[name_of(method)]
+    copy: Message = GetMessageClass(method.input_type)()
+    copy.CopyFrom(least)
+    return copy
+
+
+async def send(service: Running, method: Any, request: Message | bytes) -> Refusal:
+    raw = request if isinstance(request, bytes) else request.SerializeToString()
+    metadata = bearer((await service.signed_in()).tokens.access_token) if name_of(method) in FOR_CALLERS else ()
+    return await refused(call(service.channel, path_of(method), raw, metadata))
+
+
+def assert_bad(refusal: Refusal, *fields: str) -> None:
+    """A bad request that names the fields, with nothing of what was sent in it."""
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert {*refusal.fields} == {*fields}
+    told = repr(refusal.on_the_wire).lower()
+    assert CANARY not in told and "traceback" not in told and "sql" not in told
+
+
+def test_every_implemented_rpc_is_tried() -> None:
+    """An RPC that leaves the list of the unimplemented ones has to come here."""
+    assert LEAST.keys() == {name_of(method) for method in IMPLEMENTED}
+
+
+@EVERY_RPC
+async def test_PW_02_TR_02_every_text_has_an_end(service: Running, method: Any) -> None:
+    """However generous a field is, sixty thousand characters are too many."""
+    for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
+        request = a_copy(method)
+        path.set(request, HUGE)
+        assert_bad(await send(service, method, request), str(path))
+
+
+@EVERY_RPC
+async def test_M16_no_text_has_a_nul(service: Running, method: Any) -> None:
+    """PostgreSQL cannot keep one, so nobody may send one, on either engine."""
+    for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
+        request = a_copy(method)
+        path.set(request, f"{CANARY}\0")
+        assert_bad(await send(service, method, request), str(path))
+
+
+@EVERY_RPC
+async def test_AZ_03_unknown_words_of_an_enumeration_are_refused(service: Running, method: Any) -> None:
+    """A number that the contract does not name is no value."""
+    for path in fields_of(method.input_type, FieldDescriptor.TYPE_ENUM):
+        request = a_copy(method)
+        path.set(request, ELSEWHERE)
+        assert_bad(await send(service, method, request), str(path))
+
+
+@EVERY_RPC
+async def test_what_is_required_is_required(service: Running, method: Any) -> None:
+    """Without one of the fields that it needs, a request is refused with that field's name."""
+    for field, _ in LEAST[name_of(method)].ListFields():
+        request = a_copy(method)
+        request.ClearField(field.name)
+        # Of an address and a number one is needed, so neither is named.
+        named = "" if (name_of(method), field.name) == ("AuthService.Register", "email") else field.name
+        assert_bad(await send(service, method, request), named)
+
+
+@EVERY_RPC
+async def test_M2_a_field_of_another_type_is_not_there(service: Running, method: Any) -> None:
+    """A number where a text belongs is as good as nothing: missing where it is required, else passed over."""
+    required = {field.name for field, _ in LEAST[name_of(method)].ListFields()}
+    for field in method.input_type.fields:
+        request = a_copy(method)
+        request.ClearField(field.name)
+        raw = request.SerializeToString() + tag(field.number, 5) + b"\xff" * 4
+        answer = await outcome(call(service.channel, path_of(method), raw))
+        if field.name in required:
+            assert isinstance(answer, Refusal) and answer.reason == "INVALID_REQUEST", field.name
+        elif isinstance(answer, Refusal):
+            assert answer.code not in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL), field.name
+
+
+@EVERY_RPC
+async def test_M2_what_cannot_be_read_is_a_bad_request(service: Running, method: Any) -> None:
+    """Bytes that are no message, and texts that are no UTF-8, are refused without a word about why."""
+    for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
+        request = a_copy(method)
+        path.set(request, f"{CANARY}!!")
+        raw = request.SerializeToString().replace(b"canary!!", b"canary\xff\xfe")
+        assert_bad(await send(service, method, raw))
+    for raw in (b"\xff", b"\x0a\xff", b"\x0a\x05ab", b"\x07", b"\x0a\xff\xff\xff\xff\x0f"):
+        assert_bad(await send(service, method, raw))
+
+
+@EVERY_RPC
+async def test_TR_02_a_message_has_an_end(service: Running, method: Any) -> None:
+    """More than 64 KiB are refused before they are read."""
+    refusal = await send(service, method, tag(ELSEWHERE, 2) + b"\x80\x80\x04" + b"x" * 65_536)
+    assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_N_51_nesting_has_an_end(service: Running) -> None:
+    """A structure more than a hundred messages deep is refused, not followed."""
+    deep = b""
+    for _ in range(120):
+        deep = delimited(6, delimited(1, deep))
+    request = a_copy(SETUP).SerializeToString() + delimited(11, delimited(1, delimited(1, b"a") + delimited(2, deep)))
+    assert_bad(await send(service, SETUP, request))
+
+
+async def test_AZ_03_fields_nobody_knows_change_nothing(service: Running) -> None:
+    """What the contract does not name, such as an id or a verified address, is passed over."""
+    email = new_email()
+    request = auth.RegisterRequest(email=email, password=PASSWORD).SerializeToString()
+    await call(service.channel, "/identity.v1.AuthService/Register", request + tag(11_000, 0) + b"\x01")
+    account = service.account(email)
+    assert (account.role, account.email_verified_at) == ("user", None)
+
+
+def delimited(number: int, content: bytes) -> bytes:
+    return tag(number, 2) + varint(len(content)) + content
+
+
+def tag(number: int, wire_type: int) -> bytes:
+    return varint(number << 3 | wire_type)
+
+
+def varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
