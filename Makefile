@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup run demo migrate test check fresh contract lint types imports bench generate format lock clean
 
 define title
-@printf '\n\033[1m%s\033[0m\n' "$(1)"
+@printf '\n== %s\n' "$(1)"
 endef
 
 ##@ Start here
