@@ -301,12 +301,14 @@ async def test_a_full_lane_is_overload() -> None:
         assert (seen.reason, seen.retry_seconds, seen.trailing["retry-after"]) == ("OVERLOADED", 2.5, "3")
 
 
-async def test_logins_that_wait_for_a_hash_hold_no_threads_AV_01() -> None:
+async def test_logins_that_wait_for_a_hash_keep_nobody_else_out_AV_01() -> None:
     lane = ToyLane()
-    async with serving(lane=lane, threads=1, waiting=0) as served:
+    async with serving(lane=lane, threads=1, waiting=0, in_flight=5) as served:
         logins = [asyncio.ensure_future(_finish(served.call("Hash"))) for _ in range(5)]
         await until(lambda: len(lane.sources) == 5)
+        await assert_shed(served, "Hash")
         await served.call("Echo")
+        await served.call("Run")
         lane.open.set()
         await asyncio.gather(*logins)
 

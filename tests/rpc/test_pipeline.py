@@ -20,6 +20,7 @@ from identity.domain.callers import Caller
 from identity.domain.errors import Unauthenticated
 from identity.rpc.caller import calling, current_caller, current_request_id, current_source, optional_caller
 from identity.rpc.health import Health, enable_reflection
+from identity.rpc.limits import server_options
 from identity.rpc.source import SourceReader
 
 TRUSTING = SourceReader(["127.0.0.0/8"])
@@ -204,6 +205,13 @@ async def test_without_the_setting_there_is_no_reflection_TR_06() -> None:
     async with serving() as served:
         seen = await failure(served.call("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"))
         assert seen.code == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_second_server_does_not_steal_the_port() -> None:
+    async with serving() as served:
+        for reuse_port in (False, True):
+            with pytest.raises(RuntimeError, match="Failed to bind"):
+                grpc.aio.server(options=server_options(reuse_port=reuse_port)).add_insecure_port(served.address)
 
 
 # Frames that no library would send.

@@ -17,18 +17,19 @@ from typing import Any, Final, NoReturn, TypeVar
 import grpc
 import grpc.aio
 import structlog
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from identity.domain.errors import DomainError, ServiceUnavailable
 from identity.rpc.access import EXEMPT, AccessPolicy, MethodAccess, is_unimplemented
 from identity.rpc.arrivals import REQUEST_ID, Arrivals, note_metadata
 from identity.rpc.caller import Authenticate, AuthenticateService, Call, Proofs, enter
 from identity.rpc.errors import CODES, Answer, InternalError, to_answer
+from identity.rpc.exempt import wrap_exempt
 from identity.rpc.log import CallLog, describe, log_call
 from identity.rpc.requests import parse, validate
 from identity.rpc.running import Authorize, Runner, refuse
 from identity.rpc.source import SourceReader
-from identity.rpc.work import RETRY_SECONDS, Gate, Lane, Threads, TimeLimit, Work
+from identity.rpc.work import RETRY_SECONDS, Gate, Lane, Threads, TimeLimit, Work, is_hashing
 
 T = TypeVar("T")
 
@@ -81,7 +82,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         log: CallLog = log_call,
         observe: Observe | None = None,
     ) -> None:
-        """Bounds: `in_flight` unary calls, of which `threads` run and `waiting` wait for one; `streams`.
+        """Bounds: `in_flight` unary calls that hash and as many others, of which `threads` run and `waiting` wait
+        for one; `streams`.
 
         `restricted` lists the paths that a session with a scope may call; `deadlines` the seconds of methods
         whose limit is not `deadline`.
@@ -91,7 +93,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._arrivals = Arrivals(sources)
         self._runner = Runner(Threads(threads, waiting), lane, authorize, deadline)
         self._calls = Gate(in_flight)
+        self._hashing = Gate(in_flight)  # of their own: sign-ins that wait for a hash keep nobody else out (AV-01)
         self._streams = Gate(streams)
+        self._gates = (self._calls, self._hashing, self._streams)
         self._open_streams: set[_Stream] = set()
         self._forsaken: set[Work] = set()
         self._deadline = deadline
@@ -105,20 +109,20 @@ class Pipeline(grpc.aio.ServerInterceptor):
     @property
     def in_flight(self) -> int:
         """Counts what is in progress, work whose client has left included."""
-        return self._calls.inside + self._streams.inside
+        return sum(gate.inside for gate in self._gates)
 
     def drain(self) -> None:
         """Refuses what comes and ends the streams, whose clients go on elsewhere; calls finish."""
-        self._calls.shut()
-        self._streams.shut()
+        for gate in self._gates:
+            gate.shut()
         for stream in self._open_streams:
             stream.end()
 
     async def close(self) -> None:
         """Returns when the last call has ended, and its work too. Stop the server first or meanwhile."""
         self.drain()
-        await self._calls.wait_empty()
-        await self._streams.wait_empty()
+        for gate in self._gates:
+            await gate.wait_empty()
         await self._runner.close()
 
     # Wrapping, once for each method.
@@ -138,7 +142,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
     def _wrap(self, method: str, handler: Any) -> Any:
         """Gives the handler to use; None answers UNIMPLEMENTED, before anything is decided about the caller."""
         if method in EXEMPT:
-            return _wrap_exempt(handler)
+            return wrap_exempt(handler)
         access = self._policy.find(method)
         if access is None or handler.request_streaming:
             structlog.get_logger().error("a method that nobody gave an access is not served", method=method)
@@ -155,20 +159,21 @@ class Pipeline(grpc.aio.ServerInterceptor):
         from_bytes, to_bytes = handler.request_deserializer, handler.response_serializer
         start = self._runner.starter(handler.unary_unary)
         seconds = self._deadlines.get(access.method, self._deadline)
+        gate = self._hashing if is_hashing(handler.unary_unary) else self._calls
 
         async def run(call: Call, raw: bytes, context: Context) -> bytes:
-            self._calls.enter()
+            gate.enter()
             try:
                 work = start(call, self._receive(call, raw, from_bytes), context)
             except BaseException:
-                self._calls.leave()
+                gate.leave()
                 raise
             try:
                 await work.wait(seconds)
             except BaseException:
-                self._forsake(call, work)
+                self._forsake(call, work, gate)
                 raise
-            self._calls.leave()
+            gate.leave()
             reply: bytes = to_bytes(work.result())
             return reply
 
@@ -230,14 +235,14 @@ class Pipeline(grpc.aio.ServerInterceptor):
         validate(request, len(raw))
         return request
 
-    def _forsake(self, call: Call, work: Work) -> None:
+    def _forsake(self, call: Call, work: Work, gate: Gate) -> None:
         """Leaves work that goes on without anybody waiting; its place is given back when it ends."""
         call.gone = True
         self._forsaken.add(work)
 
         def end() -> None:
             self._forsaken.discard(work)
-            self._calls.leave()
+            gate.leave()
             error = work.error
             if error is not None and not isinstance(error, (DomainError, asyncio.CancelledError)):
                 self._log_unknown(call, error)
@@ -295,20 +300,3 @@ def _has_left(error: BaseException) -> bool:
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
     return isinstance(error, grpc.aio.InternalError)
-
-
-def _wrap_exempt(handler: Any) -> Any:
-    """Lets health checks through in every state of the service, with the same answer to malformed bytes."""
-    if handler.request_streaming:
-        return handler
-    method = handler.unary_stream or handler.unary_unary
-
-    async def answer(raw: bytes, context: Context) -> Any:
-        try:
-            request = handler.request_deserializer(raw)
-        except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request cannot be read.")
-        return await method(request, context)
-
-    wrap = grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
-    return wrap(answer, response_serializer=handler.response_serializer)
