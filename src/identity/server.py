@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hmac
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,34 +30,59 @@ from identity.crypto.lane import HashingLane
 from identity.crypto.passwords import PasswordHasher
 from identity.crypto.refresh_tokens import RefreshTokens
 from identity.crypto.throttle_keys import ThrottleKeys
+from identity.crypto.totp import Totp
 from identity.crypto.vault import Vault
 from identity.domain.auth.setup import needs_setup
 from identity.domain.authentication import authenticate, learn_revocations
+from identity.domain.authorization import authorize
 from identity.domain.errors import ServiceUnavailable
 from identity.domain.housekeeping import sweep
+from identity.domain.mails import Channel
 from identity.domain.notices import resolve_request
 from identity.domain.ports import Secrets, World
 from identity.domain.revocations import RevokedSessions
+from identity.domain.service_access import authenticate_service, learn_service_keys
+from identity.domain.service_keys import KnownServiceKeys
 from identity.domain.session.recent import Recent
-from identity.mail.dispatcher import Dispatcher
+from identity.mail.carriers import MailCarrier, SmsCarrier
 from identity.mail.letterhead import Letterhead
+from identity.mail.post_office import PostOffice
+from identity.mail.sms import open_sms
 from identity.mail.transports import open_transport
 from identity.presets import load_policy
 from identity.rpc.access import AccessPolicy
+from identity.rpc.accounts import AccountService
 from identity.rpc.auth import AuthService
+from identity.rpc.factors import FactorService
 from identity.rpc.health import Health, enable_reflection
+from identity.rpc.invites import InviteService
 from identity.rpc.limits import server_options
 from identity.rpc.log import CallLog, log_call
 from identity.rpc.pipeline import Pipeline
 from identity.rpc.sessions import SessionService
 from identity.rpc.source import SourceReader
+from identity.rpc.tenants import TenantService
 from identity.settings import Settings, SettingsInvalid
 from identity.store import migrate
 from identity.store.database import Database, open_database
 from identity.store.transaction import Transaction
-from identity_pb.v1 import auth_service_pb2_grpc, session_service_pb2_grpc
+from identity_pb.v1 import (
+    account_service_pb2_grpc,
+    auth_service_pb2_grpc,
+    factor_service_pb2_grpc,
+    invite_service_pb2_grpc,
+    session_service_pb2_grpc,
+    tenant_service_pb2_grpc,
+)
 
-SERVICES = ("identity.v1.AuthService", "identity.v1.SessionService")
+SERVICES = (
+    "identity.v1.AuthService",
+    "identity.v1.SessionService",
+    "identity.v1.FactorService",
+    "identity.v1.InviteService",
+    "identity.v1.AccountService",
+    "identity.v1.TenantService",
+)
 
 PASSWORD_CHANGE_ONLY = frozenset(
     {
@@ -67,8 +93,11 @@ PASSWORD_CHANGE_ONLY = frozenset(
 )
 """What a session may call that was opened with a temporary password (PW-07)."""
 
-LEARN_EVERY = 0.5
-"""Seconds between two looks at the feed of ended sessions: half of what SE-04 allows."""
+LEARN_EVERY = 0.25
+"""Seconds between two looks at the feed of ended sessions: a quarter of what SE-04 allows."""
+
+LEARN_KEYS_EVERY = 2.0
+"""Seconds between two looks at the service keys: how soon a new one works and a revoked one does not."""
 
 LOAD_KEYS_EVERY = 15.0
 """Seconds between two looks at the signing keys: an emergency drop is everywhere within a minute (JW-04)."""
@@ -131,26 +160,38 @@ class Service:
             passwords=PasswordHasher(keyring.pepper, keyring.pepper_id, bcrypt_cost or settings.bcrypt_cost),
             is_common_password=common_passwords.is_common,
             refresh_tokens=RefreshTokens(keyring.refresh),
-            access_tokens=AccessTokens(settings.issuer or settings.public_url, settings.audience, self._key_ring.keys),
+            access_tokens=AccessTokens(settings.token_issuer, settings.audience, self._key_ring.keys),
             vault=self._vault,
-            secrets=Secrets(new_token=one_time_tokens.new_token, digest=one_time_tokens.digest),
+            secrets=Secrets(
+                new_token=one_time_tokens.new_token,
+                digest=one_time_tokens.digest,
+                new_otp=one_time_tokens.new_otp,
+                new_recovery_codes=one_time_tokens.new_recovery_codes,
+                new_temporary_password=one_time_tokens.new_temporary_password,
+                equal=hmac.compare_digest,
+            ),
+            totp=Totp(settings.product_name),
             throttle_keys=ThrottleKeys(keyring.throttle),
             revoked=RevokedSessions(),
+            service_keys=KnownServiceKeys(),
             wake_mail=self._wake_mail,
             bootstrap_secret=base64.urlsafe_b64encode(keyring.bootstrap).decode().rstrip("="),
         )
         self._lane = HashingLane(settings.hashing_threads, settings.hashing_queue)
-        self.dispatcher = Dispatcher(
+        letterhead = Letterhead(settings.mail_from, settings.public_url, settings.product_name)
+        self.dispatcher = PostOffice(
             self._database,
             self._vault,
             lambda mail: resolve_request(self.world, mail),
-            open_transport(settings.mail_url),
             clock.now,
-            Letterhead(settings.mail_from, settings.public_url, settings.product_name),
+            MailCarrier(open_transport(settings.mail_url), letterhead),
+            SmsCarrier(open_sms(settings.sms_url), settings.product_name),
         )
         self._pipeline = Pipeline(
             policy=AccessPolicy.read(SERVICES),
             authenticate=lambda token: authenticate(self.world, token),
+            authenticate_service=lambda token, scope: authenticate_service(self.world, token, scope),
+            authorize=lambda caller, permission: authorize(self.world, caller, permission),
             restricted=PASSWORD_CHANGE_ONLY,
             sources=SourceReader(settings.trusted_proxies),
             lane=self._lane,
@@ -163,17 +204,26 @@ class Service:
         self._tending: asyncio.Task[None] | None = None
         self.address = ""
 
+    def close(self) -> None:
+        """Give back what was taken by building, of a service that never started."""
+        self._database.close()
+
     # Up.
 
     async def start(self) -> None:
         """Bring the service up and listen. Raises SettingsInvalid when the schema or the address is not fit."""
         await asyncio.to_thread(self._prepare)
         server = grpc.aio.server(interceptors=[self._pipeline], options=server_options())
-        # Abstract for the type checker as long as RPCs of the contract wait for their turn: they answer UNIMPLEMENTED.
-        auth = AuthService(self.world)  # type: ignore[abstract]
-        session = SessionService(self.world, self._key_ring.jwks, self._recent)  # type: ignore[abstract]
+        auth = AuthService(self.world)
+        session = SessionService(
+            self.world, self._key_ring.jwks, self._recent, self.settings.token_issuer, self.settings.audience
+        )
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
         session_service_pb2_grpc.add_SessionServiceServicer_to_server(session, server)
+        factor_service_pb2_grpc.add_FactorServiceServicer_to_server(FactorService(self.world), server)
+        invite_service_pb2_grpc.add_InviteServiceServicer_to_server(InviteService(self.world), server)
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(self.world), server)
+        tenant_service_pb2_grpc.add_TenantServiceServicer_to_server(TenantService(self.world), server)
         await self._health.register(server)
         reflection = self.settings.reflection
         if reflection or (reflection is None and self.settings.is_local):
@@ -196,6 +246,7 @@ class Service:
             )
         self._key_ring.load()
         learn_revocations(self.world)
+        learn_service_keys(self.world)
         common_passwords.is_common("")  # loads the list now, not inside somebody's registration
 
     def _listen(self, server: grpc.aio.Server) -> str:
@@ -221,13 +272,17 @@ class Service:
 
     # While it runs.
 
-    def _wake_mail(self) -> None:
-        self.dispatcher.wake()
+    def _wake_mail(self, channel: Channel) -> None:
+        self.dispatcher.wake(channel)
 
     async def _tend(self) -> None:
         """Learn of sessions that ended elsewhere and of new keys; not ready while the database is away."""
         ready = True
-        chores = (Chore(self._key_ring.load, LOAD_KEYS_EVERY), Chore(lambda: sweep(self.world), SWEEP_EVERY))
+        chores = (
+            Chore(lambda: learn_service_keys(self.world), LEARN_KEYS_EVERY),
+            Chore(self._key_ring.load, LOAD_KEYS_EVERY),
+            Chore(lambda: sweep(self.world), SWEEP_EVERY),
+        )
         while True:
             await asyncio.sleep(LEARN_EVERY)
             try:

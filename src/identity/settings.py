@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     mail_url: str = Field(
         "console://", description="`console://`, `file:///DIR`, `smtp://USER:PASSWORD@HOST:PORT` or `smtps://…`."
     )
+    sms_url: str = Field(
+        "console://",
+        description="Where codes go for people with a phone number and no e-mail address: `console://`, or a webhook "
+        "`https://SECRET@HOST/PATH`; plain `http://` on loopback only.",
+    )
     mail_from: str = Field("no-reply@localhost", description="The address that mails come from.")
     product_name: str = Field("Identity", description="How mails call the product.")
     bcrypt_cost: int = Field(
@@ -151,6 +156,11 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(host).is_loopback
         except ValueError:
             return host == "localhost"
+
+    @property
+    def token_issuer(self) -> str:
+        """The `iss` of access tokens."""
+        return self.issuer or self.public_url
 
     @property
     def database(self) -> str:

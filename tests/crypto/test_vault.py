@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity.crypto.keyring import Keyring
-from identity.crypto.vault import Vault, VaultError
+from identity.crypto.vault import Vault
+from identity.domain.ports import VaultError
 
 VAULT = Vault(Keyring("a" * 32))
 CONTEXT = "factors/0192/seed"

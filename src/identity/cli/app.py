@@ -43,6 +43,19 @@ keys_app = typer.Typer(
     identity keys rotate --now    a key may be known to others: drop it at once""",
 )
 app.add_typer(keys_app, name="keys")
+service_key_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""The credentials that backends call with.
+
+    A key has a name and scopes. It is shown once, when it is made; send it as `authorization: Bearer KEY`.
+
+    \b
+    token:introspect   ask what an access token means (IntrospectToken)
+    session:watch      learn at once of sessions that end (WatchRevocations)
+    reset:issue        get a reset token instead of having it mailed (RequestPasswordReset)""",
+)
+app.add_typer(service_key_app, name="service-key")
 
 
 def main() -> None:
@@ -127,6 +140,56 @@ def rotate(
     from identity.cli import keys
 
     keys.rotate(at_once=now)
+
+
+@service_key_app.command("create")
+def create_service_key(
+    name: Annotated[str, typer.Argument(help="What the backend is called.")],
+    scope: Annotated[list[str], typer.Option(help="token:introspect, session:watch or reset:issue; repeat for more.")],
+) -> None:
+    """Make a key for a backend and print it, the only time it is seen.
+
+    \b
+    identity service-key create gateway --scope session:watch --scope token:introspect
+    """
+    from identity.cli import service_keys
+
+    service_keys.create(name, scope)
+
+
+@service_key_app.command("list")
+def list_service_keys() -> None:
+    """List the keys of backends and what each may do."""
+    from identity.cli import service_keys
+
+    service_keys.list_all()
+
+
+@service_key_app.command("revoke")
+def revoke_service_key(name: Annotated[str, typer.Argument(help="The key's name.")]) -> None:
+    """End a key. Running servers refuse it within two seconds."""
+    from identity.cli import service_keys
+
+    service_keys.revoke(name)
+
+
+@app.command()
+def audit(
+    account: Annotated[str, typer.Option(help="Only events of this account: its id.")] = "",
+    event: Annotated[str, typer.Option(help="Only events of this kind, such as signed_in.")] = "",
+    hours: Annotated[float, typer.Option(help="How far to look back.")] = 24.0,
+    limit: Annotated[int, typer.Option(help="How many events at most, the newest.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Read the journal: who did what, with what factor, from where.
+
+    \b
+    identity audit --hours 1
+    identity audit --event sign_in_failed --json
+    """
+    from identity.cli import audit
+
+    audit.run(account=account, event=event, hours=hours, limit=limit, as_json=as_json)
 
 
 @app.command()

@@ -39,6 +39,15 @@ def new_temporary_password() -> str:
             return "-".join("".join(group) for group in groups)
 
 
+def new_recovery_codes() -> list[str]:
+    """Draws ten codes to keep in a drawer: `k7tq-…`, 19 characters, 79 bits each (OT-07)."""
+    return ["-".join(_group() for _ in range(_GROUPS)) for _ in range(10)]
+
+
+def _group() -> str:
+    return "".join(secrets.choice(_LOWER + _DIGITS) for _ in range(_GROUP_LENGTH))
+
+
 def new_otp() -> str:
     """Draws a code of six decimal digits, evenly over all million of them (OT-04)."""
     return f"{secrets.randbelow(1_000_000):06d}"

@@ -8,16 +8,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from identity.crypto.keyring import Keyring
+from identity.domain.ports import VaultError as VaultError
 
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES
-
-
-class VaultError(Exception):
-    """Sealed bytes that this vault cannot open: altered, of another place, or under another master secret."""
 
 
 class Vault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import encodings.idna
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -50,6 +51,7 @@ class Account:
     email_verified_at: datetime | None = None
     password_hash: str | None = field(default=None, repr=False)
     require_password_change: bool = False
+    two_factor_enabled: bool = False
     password_expires_at: datetime | None = None
     sign_in_count: int = 0
     current_sign_in_at: datetime | None = None
@@ -76,6 +78,8 @@ class NewAccount:
     password_hash: str = field(repr=False)
     created_at: datetime
     email_verified_at: datetime | None = None
+    require_password_change: bool = False
+    password_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +112,32 @@ class AccountStore(Protocol):
         A password change or a disabling that runs beside waits for this unit, or is seen by it.
         """
 
-    def count_sign_in(self, account_id: UUID, *, now: datetime, ip: str | None, rehashed: str | None) -> Account:
-        """Note a sign-in, and store the password under the present scheme where it was under an older one."""
+    def hold(self, account_id: UUID) -> Account | None:
+        """The account, whose row nobody else changes until this unit ends."""
 
-    def set_password(self, account_id: UUID, *, password_hash: str, now: datetime, replaces: str | None = None) -> bool:
-        """Write a new password and clear every demand to change it.
+    def rehash(self, account_id: UUID, password_hash: str) -> None:
+        """Store the same password under the present scheme (PW-05)."""
 
-        With `replaces`, only while that is still the stored hash.
-        """
+    def count_sign_in(self, account_id: UUID, *, now: datetime, ip: str | None) -> Account:
+        """Note a finished sign-in."""
+
+    def update(self, account_id: UUID, values: Mapping[str, object], now: datetime) -> None:
+        """Write new values of columns."""
+
+    def note_lock(self, account_id: UUID, now: datetime) -> None:
+        """Note since when the password is of no use."""
+
+    def unlock(self, account_id: UUID) -> None:
+        """Undo a lock."""
+
+    def spend_password(self, account_id: UUID, now: datetime) -> None:
+        """Let a temporary password open no further session (Z-20)."""
+
+    def remove(self, account_id: UUID) -> None:
+        """Erase an account and everything that is only about it."""
+
+    def set_password(self, account_id: UUID, *, password_hash: str, now: datetime) -> None:
+        """Write a new password, and clear a lock and every demand to change it."""
 
     def verify_email(self, account_id: UUID, *, email: str, now: datetime) -> Account | None:
         """Mark the address as proven, if it is still the account's; None otherwise."""

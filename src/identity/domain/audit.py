@@ -27,8 +27,34 @@ class Event(StrEnum):
     SIGN_IN_FAILED = "sign_in_failed"
     SIGN_IN_BLOCKED = "sign_in_blocked"
     SIGN_IN_REFUSED = "sign_in_refused"
+    CODE_FAILED = "code_failed"
+    FACTOR_ENROLLED = "factor_enrolled"
+    FACTOR_REMOVED = "factor_removed"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    INVITE_CREATED = "invite_created"
+    INVITE_RESENT = "invite_resent"
+    INVITE_REVOKED = "invite_revoked"
+    INVITE_ACCEPTED = "invite_accepted"
+    INVITE_DECLINED = "invite_declined"
+    ACCOUNT_CREATED = "account_created"
+    ACCOUNT_CHANGED = "account_changed"
+    ACCOUNT_DISABLED = "account_disabled"
+    ACCOUNT_ENABLED = "account_enabled"
+    ACCOUNT_LOCKED = "account_locked"
+    ACCOUNT_UNLOCKED = "account_unlocked"
+    ACCOUNT_DELETED = "account_deleted"
+    MEMBER_REMOVED = "member_removed"
+    SESSION_REVOKED = "session_revoked"
+    PUSH_DEVICE_REGISTERED = "push_device_registered"
+    PUSH_DEVICE_LOST = "push_device_lost"
+    SERVICE_KEY_CREATED = "service_key_created"
+    SERVICE_KEY_REVOKED = "service_key_revoked"
+    TENANT_CHANGED = "tenant_changed"
+    ROLE_CHANGED = "role_changed"
+    ROLE_REMOVED = "role_removed"
     SIGNED_OUT = "signed_out"
     PASSWORD_RESET_SENT = "password_reset_sent"
+    PASSWORD_RESET_ISSUED = "password_reset_issued"
     PASSWORD_RESET = "password_reset"
     PASSWORD_CHANGED = "password_changed"
     SESSION_EVICTED = "session_evicted"
@@ -55,6 +81,9 @@ class AuditStore(Protocol):
     """The journal: only ever appended to."""
 
     def add(self, event: AuditEvent) -> None: ...
+
+    def newest(self, *, since: datetime, account_id: UUID | None, event: str | None, limit: int) -> list[AuditEvent]:
+        """The newest events that fit, newest first."""
 
 
 def record(

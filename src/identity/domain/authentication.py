@@ -7,6 +7,7 @@ from datetime import timedelta
 from identity.domain.callers import Caller
 from identity.domain.errors import ServiceUnavailable, SessionRevoked
 from identity.domain.ports import Transaction, World
+from identity.domain.tokens import AccessClaims
 
 STALE_AFTER = timedelta(seconds=5)
 """How old this process's view of ended sessions may be before it refuses to vouch for anybody (AV-02)."""
@@ -23,11 +24,7 @@ def authenticate(world: World, access_token: str) -> Caller:
     """
     now = world.clock()
     claims = world.access_tokens.verify(access_token, now)
-    if claims.session_id in world.revoked:
-        raise SessionRevoked()
-    learned_at = world.revoked.learned_at
-    if learned_at is None or world.monotonic() - learned_at > STALE_AFTER.total_seconds():
-        raise ServiceUnavailable(retry_after=1)
+    check_not_ended(world, claims)
     return Caller(
         account_id=claims.account_id,
         session_id=claims.session_id,
@@ -38,6 +35,15 @@ def authenticate(world: World, access_token: str) -> Caller:
         authenticated_at=claims.authenticated_at,
         scope=claims.scope,
     )
+
+
+def check_not_ended(world: World, claims: AccessClaims) -> None:
+    """Raises SessionRevoked for a session that has ended, ServiceUnavailable while that cannot be known."""
+    if world.revoked.covers(claims.session_id, claims.issued_at):
+        raise SessionRevoked()
+    learned_at = world.revoked.learned_at
+    if learned_at is None or world.monotonic() - learned_at > STALE_AFTER.total_seconds():
+        raise ServiceUnavailable(retry_after=1)
 
 
 def learn_revocations(world: World) -> None:

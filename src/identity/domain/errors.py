@@ -87,6 +87,38 @@ class AccountLocked(DomainError):
     message = "The account is locked. Reset the password or ask an administrator to unlock it."
 
 
+class MfaRequired(DomainError):
+    reason = "MFA_REQUIRED"
+    message = "This needs a code of the second factor as well."
+
+
+class OtpInvalid(DomainError):
+    """Wrong, used, foreign and throttled codes alike."""
+
+    reason = "OTP_INVALID"
+    message = "The code is not valid."
+
+
+class OtpExpired(DomainError):
+    reason = "OTP_EXPIRED"
+    message = "The code has expired or had too many tries. Ask for a new one."
+
+
+class FactorRequired(DomainError):
+    reason = "FACTOR_REQUIRED"
+    message = "The role requires a second factor, and this is the last one."
+
+
+class FactorNotAllowed(DomainError):
+    reason = "FACTOR_NOT_ALLOWED"
+    message = "The policy does not allow this factor for the account."
+
+
+class ReauthenticationRequired(DomainError):
+    reason = "REAUTHENTICATION_REQUIRED"
+    message = "The last sign-in is too long ago for this. Sign in again."
+
+
 # Tokens and sessions.
 
 
@@ -130,6 +162,44 @@ class LinkUsed(DomainError):
     message = "The link has been used already, or a newer mail replaced it."
 
 
+# Invitations.
+
+
+class InviteNotFound(DomainError):
+    reason = "INVITE_NOT_FOUND"
+    message = "There is no such invitation."
+
+
+class InviteUsed(DomainError):
+    reason = "INVITE_USED"
+    message = "The invitation was answered, taken back or replaced by a newer one."
+
+
+class InviteExpired(DomainError):
+    reason = "INVITE_EXPIRED"
+    message = "The invitation has expired. Ask for a new one."
+
+
+class InviteVoid(DomainError):
+    reason = "INVITE_VOID"
+    message = "Who sent the invitation may not give this role any more. Ask for a new one."
+
+
+class InviteEmailMismatch(DomainError):
+    reason = "INVITE_EMAIL_MISMATCH"
+    message = "The invitation is for another e-mail address than the caller's."
+
+
+class SignInRequired(DomainError):
+    reason = "SIGN_IN_REQUIRED"
+    message = "An account with this e-mail address exists already. Sign in to it, then accept."
+
+
+class AlreadyMember(DomainError):
+    reason = "ALREADY_MEMBER"
+    message = "The account belongs to the tenant already."
+
+
 # Becoming somebody.
 
 
@@ -168,6 +238,16 @@ class RoleNotAllowed(DomainError):
 class RegistrationClosed(DomainError):
     reason = "REGISTRATION_CLOSED"
     message = "Nobody can register here. Ask an administrator for an invitation."
+
+
+class LastAdmin(DomainError):
+    reason = "LAST_ADMIN"
+    message = "The tenant would be left without an active administrator."
+
+
+class RoleInUse(DomainError):
+    reason = "ROLE_IN_USE"
+    message = "The role is built in, or members or pending invitations have it."
 
 
 class SetupDone(DomainError):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from identity.domain.accounts import Account, AccountStatus
+from identity.domain.audit import Event, record
+from identity.domain.callers import Source
 from identity.domain.errors import AccountLocked, DomainError, EmailNotVerified, InvalidCredentials
 from identity.domain.policy import Policy
+from identity.domain.ports import Transaction
 from identity.domain.sessions import PASSWORD_CHANGE
 from identity.domain.tenants import Tenant
 
@@ -23,9 +26,18 @@ def refusal(policy: Policy, account: Account, tenant: Tenant | None, now: dateti
         return InvalidCredentials()
     if account.status is AccountStatus.LOCKED:
         return AccountLocked()
+    if account.require_password_change:
+        # A temporary password came by mail: who has it has read the address's mail.
+        return None
     if policy.verified_email_to_sign_in and account.email is not None and account.email_verified_at is None:
         return EmailNotVerified()
     return None
+
+
+def refuse(tx: Transaction, refused: DomainError, account: Account, source: Source, now: datetime) -> DomainError:
+    """Note a refusal in the journal, and hand it on."""
+    record(tx.audit, Event.SIGN_IN_REFUSED, now, account_id=account.id, source=source, reason=refused.reason)
+    return refused
 
 
 def scope(account: Account) -> str | None:

@@ -23,6 +23,14 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"
     ACCOUNT_EXISTS = "account_exists"
     SESSION_REUSED = "session_reused"
+    SIGN_IN_CODE = "sign_in_code"
+    FACTOR_CHANGED = "factor_changed"
+    INVITE = "invite"
+    INVITE_ACCEPTED = "invite_accepted"
+    INVITE_DECLINED = "invite_declined"
+    TEMPORARY_PASSWORD = "temporary_password"
+    UNLOCK_ACCOUNT = "unlock_account"
+    NEW_DEVICE = "new_device"
     REQUEST_VERIFICATION = "request_verification"
     REQUEST_PASSWORD_RESET = "request_password_reset"
 
@@ -32,9 +40,19 @@ class MailKind(StrEnum):
         return self in (MailKind.REQUEST_VERIFICATION, MailKind.REQUEST_PASSWORD_RESET)
 
 
+class Channel(StrEnum):
+    """The ways out of the outbox; each is worked on by itself, so that an outage of one is none of the other."""
+
+    MAIL = "mail"
+    SMS = "sms"
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxMail:
-    """A row of the outbox. `sealed` is the encrypted JSON of the template's values."""
+    """A row of the outbox. `sealed` is the encrypted JSON of the template's values.
+
+    `recipient` is a mail address, or the E.164 number of somebody who has none.
+    """
 
     id: UUID
     kind: MailKind
@@ -44,6 +62,12 @@ class OutboxMail:
     created_at: datetime
     expires_at: datetime
     attempts: int = 0
+
+    @property
+    def channel(self) -> Channel:
+        """How this goes out. A request becomes a mail, also where it names somebody by their number."""
+        by_number = self.recipient.startswith("+") and "@" not in self.recipient
+        return Channel.SMS if by_number and not self.kind.is_request else Channel.MAIL
 
 
 class OutboxStore(Protocol):
@@ -56,11 +80,11 @@ class OutboxStore(Protocol):
     def add(self, mail: OutboxMail) -> None:
         """Queue a mail, due at once."""
 
-    def lease(self, now: datetime, until: datetime, limit: int) -> list[OutboxMail]:
-        """Take up to `limit` rows that are due and not leased at `now`, oldest first, until `until`.
+    def lease(self, now: datetime, until: datetime, limit: int, channel: Channel = Channel.MAIL) -> list[OutboxMail]:
+        """Take up to `limit` rows of a channel that are due and not leased at `now`, oldest first, until `until`.
 
         `attempts` goes up by one, in the row and in the returned mail. Only the oldest waiting row of a
-        recipient can be taken, so one that is leased or waits for a retry holds the younger ones back:
+        recipient and channel can be taken, so one that is leased or waits for a retry holds the younger ones back:
         mails to one person arrive in their order.
         """
 
@@ -85,6 +109,9 @@ class OutboxStore(Protocol):
         It keeps its lease, its attempts and its place in the queue, so the caller may send at once.
         False if the row has ended or is gone; the mail is then not queued and must not be sent.
         """
+
+    def forget(self, recipient: str) -> None:
+        """Erase every mail to an address, sent or not."""
 
     def backlog(self, now: datetime) -> int:
         """How many rows wait, due or not."""

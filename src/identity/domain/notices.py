@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from identity.domain.accounts import Account, AccountStatus
 from identity.domain.audit import Event, record
@@ -34,7 +35,7 @@ def compose(
 def queue(world: World, tx: Transaction, mail: OutboxMail) -> None:
     """Put a mail into the outbox and wake the dispatcher once it is committed."""
     tx.outbox.add(mail)
-    tx.after_commit(world.wake_mail)
+    tx.after_commit(partial(world.wake_mail, mail.channel))
 
 
 def compose_verification(world: World, tx: Transaction, account: Account, email: str, now: datetime) -> OutboxMail:
@@ -59,7 +60,7 @@ def compose_reset(
 ) -> OutboxMail:
     """Make a fresh token that lets its holder set a new password, and the mail that carries it; older tokens die."""
     lifetime = world.policy.lifetimes.password_reset
-    token = _new_token(world, tx, account, Purpose.RESET_PASSWORD, email, now, lifetime)
+    token, _ = new_reset_token(world, tx, account, email, now)
     return compose(
         world,
         MailKind.PASSWORD_RESET,
@@ -71,6 +72,29 @@ def compose_reset(
         name=account.name,
         expires_minutes=str(int(lifetime.total_seconds() // 60)),
     )
+
+
+def new_reset_token(world: World, tx: Transaction, account: Account, email: str, now: datetime) -> tuple[str, datetime]:
+    """A fresh token that lets its holder set a new password, and when it ends; older tokens die."""
+    lifetime = world.policy.lifetimes.password_reset
+    return _new_token(world, tx, account, Purpose.RESET_PASSWORD, email, now, lifetime), now + lifetime
+
+
+def may_reset(world: World, account: Account) -> bool:
+    """Whether an account may get a reset token: not a disabled one, nor one whose role the policy excludes (Z-30)."""
+    role = world.policy.roles.get(account.role or "")
+    return account.status is not AccountStatus.DISABLED and (role is None or role.password_reset)
+
+
+def queue_unlock(world: World, tx: Transaction, account: Account, now: datetime) -> None:
+    """Mail the owner of a locked account a token that opens it again."""
+    if account.email is None:
+        return
+    lifetime = world.policy.lifetimes.email_verification
+    token = _new_token(world, tx, account, Purpose.UNLOCK_ACCOUNT, account.email, now, lifetime)
+    minutes = str(int(lifetime.total_seconds() // 60))
+    values = {"token": token, "name": account.name, "expires_minutes": minutes}
+    queue(world, tx, compose(world, MailKind.UNLOCK_ACCOUNT, account.email, account.locale, now, lifetime, **values))
 
 
 def queue_notice(world: World, tx: Transaction, kind: MailKind, account: Account, now: datetime, **values: str) -> None:
@@ -150,8 +174,7 @@ def resolve_request(world: World, request: OutboxMail) -> OutboxMail | None:
                 return None
             mail = compose_verification(world, tx, replace(account, locale=locale), account.email, now)
         else:
-            role = world.policy.roles.get(account.role or "")
-            if role is not None and not role.password_reset:
+            if not may_reset(world, account):
                 return None
             mail = compose_reset(world, tx, account, account.email, locale, now)
             record(tx.audit, Event.PASSWORD_RESET_SENT, now, account_id=account.id)

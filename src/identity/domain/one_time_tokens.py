@@ -16,6 +16,7 @@ class Purpose(StrEnum):
 
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"
+    UNLOCK_ACCOUNT = "unlock_account"
 
 
 @dataclass(frozen=True, slots=True)

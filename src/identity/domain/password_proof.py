@@ -15,6 +15,7 @@ from identity.domain.attempts import Bout
 from identity.domain.audit import Event, record
 from identity.domain.callers import Source
 from identity.domain.errors import InvalidCredentials, RateLimited
+from identity.domain.notices import queue_unlock
 from identity.domain.ports import Transaction, World
 from identity.domain.throttles import PASSWORD_ATTEMPTS, SOURCE_FAILURES
 
@@ -94,7 +95,7 @@ def prove_password(
                 if charged is None:
                     raise RateLimited(retry_after=SOURCE_FAILURES.period.total_seconds())
                 if charged.admitted:
-                    account, stored = _verify(world, charged.account, password, source, now)
+                    account, stored = _verify(world, charged, password, source, now)
                     yield Proof(account, stored, charged.key, source_key, bout)
                     return
             if not bout.await_success(seen):
@@ -102,11 +103,12 @@ def prove_password(
                 raise InvalidCredentials()
 
 
-def _verify(world: World, account: Account | None, password: str, source: Source, now: datetime) -> tuple[Account, str]:
+def _verify(world: World, charged: _Charged, password: str, source: Source, now: datetime) -> tuple[Account, str]:
+    account = charged.account
     stored = account.password_hash if account else None
     proven = world.passwords.verify(password, stored)
     if account is None or stored is None or not proven:
-        _record(world, Event.SIGN_IN_FAILED, account, source, now)
+        world.database.write(lambda tx: _note_failure(world, tx, account, charged.key, source, now))
         raise InvalidCredentials()
     return account, stored
 
@@ -114,3 +116,17 @@ def _verify(world: World, account: Account | None, password: str, source: Source
 def _record(world: World, event: Event, account: Account | None, source: Source, now: datetime) -> None:
     account_id = account.id if account else None
     world.database.write(lambda tx: record(tx.audit, event, now, account_id=account_id, source=source, factor="pwd"))
+
+
+def _note_failure(
+    world: World, tx: Transaction, account: Account | None, key: bytes, source: Source, now: datetime
+) -> None:
+    account_id = account.id if account else None
+    record(tx.audit, Event.SIGN_IN_FAILED, now, account_id=account_id, source=source, factor="pwd")
+    # Looked at for nobody too: the same work, whoever is asked for (LG-01).
+    spent = tx.throttles.failures(key) >= PASSWORD_ATTEMPTS.limit
+    if account is not None and spent:
+        # The password is of no use from here on (LG-02): its owner is told, and gets a way out.
+        tx.accounts.note_lock(account.id, now)
+        record(tx.audit, Event.ACCOUNT_LOCKED, now, account_id=account.id, source=source)
+        queue_unlock(world, tx, account, now)

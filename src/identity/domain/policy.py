@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 
 from identity.domain.errors import RegistrationClosed, RoleNotAllowed
 
@@ -19,7 +20,8 @@ class Role:
     """A named set of permissions; a higher `level` never answers to a lower one.
 
     `creates_tenant` is the kind of tenant that registering with this role creates; `self_register`
-    False means that the role is only given by an invitation or an administrator (AZ-05).
+    False means that the role is only given by an invitation or an administrator (AZ-05). `number` is the
+    small integer some products show.
     """
 
     key: str
@@ -30,6 +32,8 @@ class Role:
     self_register: bool = False
     creates_tenant: str | None = None
     password_reset: bool = True
+    number: int = 0
+    built_in: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,25 @@ class Lifetimes:
             raise ValueError("refresh_grace must be between 0 and 60 seconds (SE-02).")
 
 
+class Claim(StrEnum):
+    """What a product's own claim in an access token may say."""
+
+    ACCOUNT_NUMBER = "account_number"
+    SESSION_NUMBER = "session_number"
+    SESSION_ID = "session_id"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one deployment. `remember` is whether a sign-in that does not say so gets a refresh token."""
+    """The rules of one deployment.
+
+    `remember` is whether a sign-in that does not say so gets a refresh token, `tells_unknown_tenants`
+    whether slugs are public (Z-04), `challenges_without_token` whether a sign-in that waits for a code
+    may be named by its identifier, for clients that keep nothing between the steps (Z-10, Z-11),
+    `email_otp` whether codes by mail are a factor at all (OT-06), and `claims` names what access tokens
+    carry beside the service's own (Z-07). `new_device_notice` is whether people are told by mail of a
+    sign-in on a device they had not used before (LO-03).
+    """
 
     name: str
     roles: Mapping[str, Role]
@@ -94,9 +114,14 @@ class Policy:
     registration: Registration = Registration()
     lifetimes: Lifetimes = Lifetimes()
     verified_email_to_sign_in: bool = True
+    tells_unknown_tenants: bool = False
+    challenges_without_token: bool = False
+    email_otp: bool = True
     remember: bool = True
     max_sessions: int = 20
+    new_device_notice: bool = True
     locale: str = "en"
+    claims: Mapping[str, Claim] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key in (self.setup_role, self.registration.default_role):
@@ -117,13 +142,3 @@ class Policy:
         if role is None or not role.self_register:
             raise RoleNotAllowed(field="role")
         return role
-
-    def level_of(self, key: str | None) -> int:
-        """The level of a built-in role; 0 where there is none."""
-        role = self.roles.get(key or "")
-        return role.level if role else 0
-
-    def permissions_of(self, key: str | None) -> Permissions:
-        """The permission matrix of a built-in role."""
-        role = self.roles.get(key or "")
-        return role.permissions if role else {}

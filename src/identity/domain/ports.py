@@ -12,12 +12,18 @@ from uuid import UUID
 from identity.domain.accounts import AccountStore
 from identity.domain.attempts import Attempts
 from identity.domain.audit import AuditStore
+from identity.domain.challenges import ChallengeStore
 from identity.domain.deployment import DeploymentStore
+from identity.domain.factors import FactorStore
 from identity.domain.housekeeping import HousekeepingStore
-from identity.domain.mails import OutboxStore
+from identity.domain.invites import InviteStore
+from identity.domain.mails import Channel, OutboxStore
 from identity.domain.one_time_tokens import OneTimeTokenStore
 from identity.domain.policy import Policy
+from identity.domain.push_devices import PushDeviceStore
 from identity.domain.revocations import RevocationStore, RevokedSessions
+from identity.domain.roles import RoleStore
+from identity.domain.service_keys import KnownServiceKeys, ServiceKeyStore
 from identity.domain.sessions import SessionStore
 from identity.domain.signing_keys import SigningKeyStore
 from identity.domain.tenants import TenantStore
@@ -35,9 +41,21 @@ class Transaction(Protocol):
     @property
     def tenants(self) -> TenantStore: ...
     @property
+    def roles(self) -> RoleStore: ...
+    @property
+    def push_devices(self) -> PushDeviceStore: ...
+    @property
+    def service_keys(self) -> ServiceKeyStore: ...
+    @property
+    def invites(self) -> InviteStore: ...
+    @property
     def sessions(self) -> SessionStore: ...
     @property
     def one_time_tokens(self) -> OneTimeTokenStore: ...
+    @property
+    def factors(self) -> FactorStore: ...
+    @property
+    def challenges(self) -> ChallengeStore: ...
     @property
     def throttles(self) -> ThrottleStore: ...
     @property
@@ -93,11 +111,23 @@ class AccessTokens(Protocol):
     def verify(self, token: str, now: datetime) -> AccessClaims: ...
 
 
+class VaultError(Exception):
+    """What was to be opened is not what was sealed there, or not by us."""
+
+
 class Vault(Protocol):
-    """Encryption at rest; `context` binds a ciphertext to its place."""
+    """Encryption at rest; `context` binds a ciphertext to its place, and VaultError is raised elsewhere."""
 
     def seal(self, plaintext: bytes, context: str) -> bytes: ...
     def open(self, sealed: bytes, context: str) -> bytes: ...
+
+
+class Totp(Protocol):
+    """Codes of authenticator apps."""
+
+    def new_secret(self) -> str: ...
+    def uri(self, secret: str, name: str) -> str: ...
+    def step_of(self, secret: str, code: str, now: datetime) -> int | None: ...
 
 
 class ThrottleKeys(Protocol):
@@ -110,6 +140,10 @@ class Secrets:
 
     new_token: Callable[[], str]
     digest: Callable[[str], bytes]
+    new_otp: Callable[[], str]
+    new_recovery_codes: Callable[[], list[str]]
+    new_temporary_password: Callable[[], str]
+    equal: Callable[[bytes, bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +161,9 @@ class World:
     vault: Vault
     secrets: Secrets
     throttle_keys: ThrottleKeys
+    totp: Totp
     revoked: RevokedSessions
-    wake_mail: Callable[[], None]
+    service_keys: KnownServiceKeys
+    wake_mail: Callable[[Channel], None]
     bootstrap_secret: str
     attempts: Attempts = field(default_factory=Attempts)

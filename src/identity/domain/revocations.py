@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,13 +11,17 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """One session's end. After `expires_at` no access token of it can be live, so the row may go."""
+    """One session's end, or with `issued_before` only the end of its access tokens that are older.
+
+    After `expires_at` no access token that it speaks of can be live, so the row may go.
+    """
 
     session_id: UUID
     account_id: UUID
     at: datetime
     reason: str
     expires_at: datetime
+    issued_before: datetime | None = None
 
 
 class RevocationStore(Protocol):
@@ -38,22 +42,44 @@ class RevokedSessions:
     """
 
     def __init__(self) -> None:
-        self._until: dict[UUID, datetime] = {}
+        self._ends: dict[UUID, Revocation] = {}
+        self._listeners: list[Callable[[list[Revocation]], None]] = []
         self.learned_at: float | None = None
         self.learned_until: datetime | None = None
 
-    def __contains__(self, session_id: UUID) -> bool:
-        return session_id in self._until
-
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self._ends)
+
+    def covers(self, session_id: UUID, issued_at: datetime) -> bool:
+        """Whether an access token of a session, issued then, no longer counts."""
+        end = self._ends.get(session_id)
+        return end is not None and (end.issued_before is None or issued_at < end.issued_before)
 
     def learn(self, revocations: Iterable[Revocation]) -> None:
         """Take revocations in; repeating one is harmless."""
+        fresh = []
         for revocation in revocations:
-            self._until[revocation.session_id] = revocation.expires_at
+            known = self._ends.get(revocation.session_id)
+            if known is None or (known.issued_before is not None and _reaches_further(revocation, known)):
+                self._ends[revocation.session_id] = revocation
+                fresh.append(revocation)
+        for listener in list(self._listeners) if fresh else ():
+            listener(fresh)
+
+    def listen(self, listener: Callable[[list[Revocation]], None]) -> Callable[[], None]:
+        """Have `listener` told of everything new, from whatever thread learns it; call the result to end that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def forget(self, now: datetime) -> None:
         """Drop those of which no access token can be live any more."""
-        for session_id in [session_id for session_id, until in list(self._until.items()) if until <= now]:
-            self._until.pop(session_id, None)
+        for session_id in [session_id for session_id, end in list(self._ends.items()) if end.expires_at <= now]:
+            self._ends.pop(session_id, None)
+
+
+def _reaches_further(revocation: Revocation, known: Revocation) -> bool:
+    return (
+        revocation.issued_before is None
+        or known.issued_before is None
+        or revocation.issued_before > known.issued_before
+    )

@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from identity.domain.accounts import Account
+from identity.domain.policy import Role
 from identity.domain.tenants import Membership, Tenant
 
 PASSWORD_CHANGE = "password_change"
@@ -21,6 +22,9 @@ class EndReason(StrEnum):
     SIGNED_OUT = "signed_out"
     REVOKED = "revoked"
     PASSWORD = "password"
+    FACTOR = "factor"
+    ACCOUNT = "account"
+    MEMBERSHIP = "membership"
     REUSE = "reuse"
 
 
@@ -36,10 +40,12 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sign-in. `number` is 0 until it is written, `counter` is the number of the one refresh token that is live.
+    """A sign-in.
 
-    `idle_expires_at` moves with every refresh, `expires_at` never does (SE-03). Only a
-    `remembered` session has a refresh token; one with a `scope` never is.
+    `number` is 0 until it is written, `counter` is the number of the one refresh token that is live.
+    `idle_expires_at` moves with every refresh, `expires_at` never does (SE-03). Only a `remembered`
+    session has a refresh token; one with a `scope` never is. Access tokens issued before `tokens_from`,
+    where that is set, no longer count.
     """
 
     id: UUID
@@ -62,6 +68,7 @@ class Session:
     ip: str | None = None
     revoked_at: datetime | None = None
     revoked_reason: EndReason | None = None
+    tokens_from: datetime | None = None
 
     def is_live(self, now: datetime) -> bool:
         """Whether the session still works at `now`."""
@@ -100,6 +107,7 @@ class Place:
     account: Account
     tenant: Tenant | None = None
     membership: Membership | None = None
+    role: Role | None = None
 
 
 class SessionStore(Protocol):
@@ -110,10 +118,18 @@ class SessionStore(Protocol):
     def get(self, session_id: UUID) -> Session | None: ...
 
     def describe(self, session_id: UUID) -> Place | None:
-        """A session and everything it stands for, in one query."""
+        """A session and what it stands for, in one query; its role is for the caller to look up."""
+
+    def has_device(self, account_id: UUID, device: Device) -> bool:
+        """Whether a session of the account, live or ended, says the same of its device in every word."""
 
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         """Advance the counter, if it is `counter` and session and account are live: one statement (F-01)."""
+
+    def live(
+        self, account_id: UUID, *, now: datetime, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[Session]:
+        """An account's live sessions, newest first, from behind `after`."""
 
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         """End a session; None when it had ended before."""
@@ -122,6 +138,11 @@ class SessionStore(Protocol):
         self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
     ) -> list[Session]:
         """End every live session of an account but one, and return those that were ended."""
+
+    def change_level(
+        self, tenant_id: UUID, role: str, *, level: int, tokens_from: datetime, now: datetime
+    ) -> list[Session]:
+        """Give the live sessions of a role its new level; their older access tokens no longer count."""
 
     def revoke_oldest(self, account_id: UUID, *, keep: int, now: datetime, reason: EndReason) -> list[Session]:
         """End the oldest live sessions so that `keep` remain (SE-06)."""

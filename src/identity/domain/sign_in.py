@@ -13,8 +13,13 @@ from identity.domain.audit import Event, record
 from identity.domain.callers import Source
 from identity.domain.errors import DomainError
 from identity.domain.ids import new_id
+from identity.domain.mails import MailKind
+from identity.domain.notices import queue_notice
+from identity.domain.password_proof import password_budget
+from identity.domain.policy import Claim
 from identity.domain.ports import Transaction, World
 from identity.domain.revocations import Revocation
+from identity.domain.roles import role_of
 from identity.domain.sessions import Device, EndReason, Place, Session
 from identity.domain.tenants import Membership, Tenant
 from identity.domain.tokens import AccessClaims
@@ -58,36 +63,41 @@ def open_session(
     amr: tuple[str, ...],
     client: Client,
     now: datetime,
+    replaces: Session | None = None,
 ) -> Place | DomainError:
-    """Write a new session, or return why the gate refuses one. Past `max_sessions` the oldest ends (SE-06)."""
+    """Write a new session, or return why the gate refuses one. Past `max_sessions` the oldest ends (SE-06).
+
+    Every factor has passed by now, so the account's failures are forgotten (LG-02). A session that
+    `replaces` another one lives no longer than that would have, and is as old.
+    """
     if (refused := gate.refusal(world.policy, account, tenant, now)) is not None:
-        record(
-            tx.audit,
-            Event.SIGN_IN_REFUSED,
-            now,
-            account_id=account.id,
-            source=client.source,
-            reason=refused.reason,
-        )
-        return refused
+        return gate.refuse(tx, refused, account, client.source, now)
+    account = tx.accounts.count_sign_in(account.id, now=now, ip=client.source.address)
+    tx.throttles.clear(password_budget(world, account.id))
+    _tell_of_new_device(world, tx, account, client, now)
     lifetimes = world.policy.lifetimes
     scope = gate.scope(account)
+    if scope is not None:
+        tx.accounts.spend_password(account.id, now)
+        if account.email is not None and account.email_verified_at is None:
+            account = tx.accounts.verify_email(account.id, email=account.email, now=now) or account
     wanted = world.policy.remember if client.remember is None else client.remember
     remembered = wanted and scope is None
     # Without a refresh token a session cannot outlive its one access token.
     lifetime = lifetimes.session if remembered else lifetimes.access_token
-    role = membership.role if membership else account.role
+    key = membership.role if membership else account.role
+    role = role_of(world.policy, tx.roles, tenant.id if tenant else None, key)
     session = Session(
         id=new_id(now),
         account_id=account.id,
         tenant_id=tenant.id if tenant else None,
-        role=role,
-        level=world.policy.level_of(role),
+        role=key,
+        level=role.level if role else 0,
         counter=0,
         amr=amr,
-        authenticated_at=now,
+        authenticated_at=replaces.authenticated_at if replaces else now,
         idle_expires_at=now + min(lifetimes.session_idle, lifetime),
-        expires_at=now + lifetime,
+        expires_at=min(now + lifetime, replaces.expires_at) if replaces else now + lifetime,
         scope=scope,
         remembered=remembered,
         device=client.device,
@@ -111,7 +121,23 @@ def open_session(
         source=client.source,
         factor=" ".join(amr),
     )
-    return Place(session, account, tenant, membership)
+    return Place(session, account, tenant, membership, role)
+
+
+def _tell_of_new_device(world: World, tx: Transaction, account: Account, client: Client, now: datetime) -> None:
+    """Mail the owner of an account that is entered on a device it was not entered on before (LO-03).
+
+    The account has counted this sign-in already; the very first one needs no mail. It is a help and no guard:
+    whoever repeats the labels of a known device goes unnoticed (Z-28), and one whose last session housekeeping
+    has removed counts as new.
+    """
+    if not world.policy.new_device_notice or account.sign_in_count < 2:
+        return
+    device = client.device
+    if not tx.sessions.has_device(account.id, device):
+        label = ", ".join(part for part in (device.name, device.os) if part)
+        source = client.source.address or ""
+        queue_notice(world, tx, MailKind.NEW_DEVICE, account, now, device=label, source=source)
 
 
 def accept(outcome: Place | DomainError) -> Place:
@@ -123,11 +149,13 @@ def accept(outcome: Place | DomainError) -> Place:
 
 def issue_tokens(world: World, opened: Place, now: datetime) -> SignedIn:
     """Mint the tokens of an opened session, once it is committed."""
-    return SignedIn(opened, mint(world, opened.session, now))
+    return SignedIn(opened, mint(world, opened.session, now, opened.account))
 
 
-def mint(world: World, session: Session, now: datetime) -> Tokens:
+def mint(world: World, session: Session, now: datetime, account: Account | None) -> Tokens:
     """The tokens of a session at its present counter. An access token never outlives its session."""
+    # Tokens say when they were issued in whole seconds: one minted in the second of a change must not look older.
+    issued_at = max(now, session.tokens_from) if session.tokens_from else now
     expires_at = min(now + world.policy.lifetimes.access_token, session.expires_at)
     access_token = world.access_tokens.mint(
         AccessClaims(
@@ -138,16 +166,26 @@ def mint(world: World, session: Session, now: datetime) -> Tokens:
             level=session.level,
             amr=session.amr,
             authenticated_at=session.authenticated_at,
-            issued_at=now,
+            issued_at=issued_at,
             expires_at=expires_at,
             jti=new_id(now).hex,
             scope=session.scope,
+            extra=_product_claims(world, session, account) if world.policy.claims else {},
         )
     )
     if not session.remembered:
         return Tokens(access_token, expires_at, None, None)
     refresh_token = world.refresh_tokens.issue(session.id, session.counter)
     return Tokens(access_token, expires_at, refresh_token, min(session.idle_expires_at, session.expires_at))
+
+
+def _product_claims(world: World, session: Session, account: Account | None) -> dict[str, object]:
+    values = {
+        Claim.ACCOUNT_NUMBER: account.number if account else 0,
+        Claim.SESSION_NUMBER: session.number,
+        Claim.SESSION_ID: str(session.id),
+    }
+    return {name: values[claim] for name, claim in world.policy.claims.items()}
 
 
 def end_sessions(
@@ -159,12 +197,32 @@ def end_sessions(
     return ended
 
 
+def announce_older_tokens(
+    world: World, tx: Transaction, sessions: Iterable[Session], issued_before: datetime, now: datetime
+) -> None:
+    """Tell everybody that access tokens issued earlier no longer count, though their sessions go on."""
+    _publish(world, tx, [(session, "membership") for session in sessions], now, issued_before)
+
+
 def announce(world: World, tx: Transaction, ended: Iterable[Session], now: datetime) -> None:
     """Put ended sessions into the feed, and into this process's own view once that is committed (SE-04)."""
+    ended = list(ended)
+    for session in ended:
+        tx.push_devices.forget_session(session.id)
+    _publish(world, tx, [(session, session.revoked_reason or "") for session in ended], now)
+
+
+def _publish(
+    world: World,
+    tx: Transaction,
+    ended: list[tuple[Session, str]],
+    now: datetime,
+    issued_before: datetime | None = None,
+) -> None:
     # The longest any access token can still live, plus the leeway of those who check it.
     until = now + world.policy.lifetimes.access_token + timedelta(minutes=1)
     revocations = [
-        Revocation(session.id, session.account_id, now, session.revoked_reason or "", until) for session in ended
+        Revocation(session.id, session.account_id, now, reason, until, issued_before) for session, reason in ended
     ]
     if revocations:
         tx.revocations.add(revocations)

@@ -7,10 +7,14 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from identity.domain.errors import TenantNameTaken
+
+if TYPE_CHECKING:
+    from identity.domain.account.read_accounts import Filter
+    from identity.domain.accounts import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,42 @@ class TenantStore(Protocol):
 
     def get(self, tenant_id: UUID) -> Tenant | None: ...
 
+    def find(self, slug: str) -> Tenant | None: ...
+
+    def update(self, tenant_id: UUID, values: Mapping[str, object], now: datetime) -> Tenant:
+        """Write new values of columns."""
+
     def remove(self, tenant_id: UUID) -> None:
         """Remove a tenant and all that belongs to it."""
 
     def add_membership(self, membership: NewMembership) -> Membership: ...
+
+    def hold(self, tenant_id: UUID) -> None:
+        """Hold the tenant's row until this unit ends."""
+
+    def membership(self, account_id: UUID, tenant_id: UUID) -> Membership | None: ...
+
+    def update_membership(
+        self,
+        account_id: UUID,
+        tenant_id: UUID,
+        *,
+        role: str,
+        department_id: str | None,
+        team_ids: tuple[str, ...],
+        now: datetime,
+    ) -> None:
+        """Write an account's place in a tenant anew."""
+
+    def remove_membership(self, account_id: UUID, tenant_id: UUID) -> None: ...
+
+    def roles_of_active_members(self, tenant_id: UUID) -> list[str]:
+        """The role keys that active members of a tenant have, each once."""
+
+    def members(
+        self, tenant_id: UUID, wanted: Filter, *, after: list[str] | None, limit: int
+    ) -> list[tuple[Account, Membership]]:
+        """A page of a tenant's accounts, from behind `after`: the sort key and the number of the last one seen."""
 
     def memberships(self, account_id: UUID) -> list[tuple[Tenant, Membership]]:
         """The tenants an account belongs to, oldest membership first."""

@@ -1,4 +1,6 @@
-"""The dispatcher: takes mails from the outbox and hands them to the transport (F-12).
+"""The dispatcher: takes mails from the outbox and hands them to their carrier (F-12).
+
+There is one for each channel, so that a gateway for short messages that hangs holds no mail up, nor a relay a code.
 
 A worker leases rows before it touches them, so several can run beside each other, and what a crashed one
 held comes back when its lease runs out. A mail is sent at least once; it may be sent twice only if a worker
@@ -20,9 +22,9 @@ from uuid import UUID
 from identity.domain.mails import MailKind, OutboxMail
 from identity.domain.ports import Database, Vault
 from identity.mail.backoff import wait_after
-from identity.mail.letterhead import Letterhead
-from identity.mail.rendering import AddressInvalid, render
-from identity.mail.transports import PermanentFailure, ServerUnreachable, TemporaryFailure, Transport
+from identity.mail.carriers import Carrier
+from identity.mail.rendering import AddressInvalid
+from identity.mail.transports import PermanentFailure, ServerUnreachable, TemporaryFailure
 
 _log = logging.getLogger("identity.mail")
 
@@ -45,7 +47,7 @@ class Outcome(StrEnum):
 
 
 class Dispatcher:
-    """Empties the outbox, in a thread of its own once started.
+    """Empties its carrier's channel of the outbox, in a thread of its own once started.
 
     `resolve` answers a request row: it puts the mail asked for in the row's place and returns it, or
     returns None if there is nothing to send. `on_outcome` hears of every mail that was decided on.
@@ -56,19 +58,17 @@ class Dispatcher:
         database: Database,
         vault: Vault,
         resolve: Callable[[OutboxMail], OutboxMail | None],
-        transport: Transport,
+        carrier: Carrier,
         clock: Callable[[], datetime],
-        letterhead: Letterhead,
         on_outcome: Callable[[MailKind, Outcome], None] = lambda kind, outcome: None,
     ) -> None:
         self._database = database
         self._vault = vault
         self._resolve = resolve
-        self._transport = transport
+        self._carrier = carrier
         self._clock = clock
-        self._letterhead = letterhead
         self._on_outcome = on_outcome
-        self._thread = threading.Thread(target=self._run, name="mail", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=carrier.channel.value, daemon=True)
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._resume_at: datetime | None = None
@@ -86,16 +86,20 @@ class Dispatcher:
         """Look at the outbox now: a mail was queued. Cheap, and safe from any thread."""
         self._woken.set()
 
-    def stop(self, timeout: float = 10.0) -> bool:
-        """Finish the mail in hand and give the other leases back; False if that took too long (F-18)."""
+    def retire(self) -> None:
+        """Begin nothing more, without waiting for what is in hand."""
         self._stopping.set()
         self._woken.set()
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Finish the mail in hand and give the other leases back; False if that took too long (F-18)."""
+        self.retire()
         if self._thread.is_alive():
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def backlog(self) -> int:
-        """How many mails wait."""
+        """How many rows of the outbox wait, whatever their channel."""
         now = self._clock()
         return self._database.read(lambda tx: tx.outbox.backlog(now))
 
@@ -124,7 +128,7 @@ class Dispatcher:
                     break
                 handled += self._work_through(batch, until)
         finally:
-            self._transport.close()
+            self._carrier.close()
         return handled
 
     def _work_through(self, batch: list[OutboxMail], until: datetime) -> int:
@@ -180,20 +184,8 @@ class Dispatcher:
             self._record_sent()
 
     def _send(self, mail: OutboxMail) -> None:
-        head = self._letterhead
         values = json.loads(self._vault.open(mail.sealed, context=f"outbox:{mail.id}"))
-        message = render(
-            mail.kind,
-            mail.locale,
-            values,
-            recipient=mail.recipient,
-            sender=head.sender,
-            public_url=head.public_url,
-            product_name=head.product_name,
-            message_id=head.message_id(mail.id),
-            date=mail.created_at,
-        )
-        self._transport.send(message, head.sender, mail.recipient)
+        self._carrier.carry(mail, values)
 
     def _record_sent(self) -> None:
         while self._unrecorded:
@@ -215,13 +207,13 @@ class Dispatcher:
             self._park(mail, failure)
             return
         self._database.write(lambda tx: tx.outbox.retry(mail.id, at, type(failure).__name__))
-        _log.warning("mail %s is put off until %s: %s", mail.id, f"{at:%H:%M:%S}", _told(failure))
+        _log.warning("%s %s is put off until %s: %s", mail.channel, mail.id, f"{at:%H:%M:%S}", _told(failure))
         self._decided(mail, Outcome.RETRIED)
 
     def _park(self, mail: OutboxMail, failure: Exception) -> None:
         now = self._clock()
         self._database.write(lambda tx: tx.outbox.park(mail.id, now, type(failure).__name__))
-        _log.error("mail %s cannot be delivered: %s", mail.id, _told(failure))
+        _log.error("%s %s cannot be delivered: %s", mail.channel, mail.id, _told(failure))
         self._decided(mail, Outcome.PARKED)
 
     def _drop(self, mail: OutboxMail, now: datetime, outcome: Outcome) -> None:
@@ -232,7 +224,7 @@ class Dispatcher:
         self._on_outcome(mail.kind, outcome)
 
     def _lease(self, now: datetime, until: datetime) -> list[OutboxMail]:
-        return self._database.write(lambda tx: tx.outbox.lease(now, until, _BATCH))
+        return self._database.write(lambda tx: tx.outbox.lease(now, until, _BATCH, self._carrier.channel))
 
     def _release(self, ids: list[UUID]) -> None:
         try:
@@ -251,7 +243,7 @@ class Dispatcher:
         wait = min(timedelta(seconds=5) * (1 << min(self._pauses, 8)), _LONGEST_PAUSE)
         self._pauses += 1
         self._resume_at = self._clock() + wait
-        _log.error("no mail leaves, next try in %d s: %s", wait.total_seconds(), failure)
+        _log.error("no %s leaves, next try in %d s: %s", self._carrier.channel, wait.total_seconds(), failure)
 
     def _is_paused(self) -> bool:
         return self._resume_at is not None and self._clock() < self._resume_at

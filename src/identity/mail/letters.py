@@ -3,6 +3,7 @@
 A kind's file sets `subject`, `opening` and `closing` (paragraphs of plain text), and for a mail with a
 link `page` (the path the link leads to) and `action` (what the link does). The layout, the escaping and the
 words common to all mails of a language (`words.txt`) are elsewhere, so a new kind is one file per language.
+A kind that goes to phones too has its one line in `sms/` beside them.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ def write(kind: MailKind, language: str, values: Mapping[str, object]) -> Letter
         lead_in=words["lead_in"](action),
         or_code=words["or_code"],
     )
+
+
+def write_sms(kind: MailKind, language: str, values: Mapping[str, object]) -> str:
+    """The one line of a kind that is sent to phones. Raises `jinja2.TemplateNotFound` for any other kind."""
+    return _prose.get_template(f"{language}/sms/{kind}.txt").render(dict(values)).strip()
 
 
 def _paragraphs(text: str) -> tuple[str, ...]:

@@ -13,16 +13,18 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from ipaddress import ip_address
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from identity.domain.mails import MailKind
 from identity.mail.inert import inert
-from identity.mail.letters import Letter, language_of, write
+from identity.mail.letters import Letter, language_of, write, write_sms
 
 _WIDTH = 72
 _LONGEST_LINE = 998  # RFC 5322 §2.1.1
+_SECRETS = ("token", "code", "password")
 _SECRET = re.compile(r"[!-~]{1,512}")
 _ADDRESS = re.compile(r"(?P<local>{word})@(?P<domain>{word})".format(word=r"[^\s@,;:<>()\[\]\\\"\x00-\x1f\x7f]+"))
 
@@ -53,12 +55,13 @@ def render(
 ) -> EmailMessage:
     """A message to one recipient.
 
-    Values that people chose (names, devices) are made inert. `token`, `when` (ISO 8601) and
-    `expires_minutes` have a form of their own. A link is built from `public_url` and nothing else (RC-04).
+    Values that people chose (names, devices) are made inert. `when` (ISO 8601), `expires_minutes` and `source`
+    (an IP address) have a form of their own. A `token`, `code` or `password` stands alone on a line and nowhere
+    else. A link is built from `public_url` and nothing else, and only of a token (RC-04).
     """
-    token = _secret(values.get("token", ""))
+    secret = _secret(values)
     letter = write(kind, language_of(locale), {**_readable(values), "product_name": product_name})
-    link = f"{public_url.rstrip('/')}/{letter.page}#token={quote(token, safe='')}" if letter.page else ""
+    link = f"{public_url.rstrip('/')}/{letter.page}#token={quote(secret, safe='')}" if letter.page else ""
 
     message = EmailMessage(policy=SMTP)
     message["From"] = address_header(sender, product_name)
@@ -67,10 +70,10 @@ def render(
     message["Date"] = date
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
-    text = _text(letter, token, link, product_name)
+    text = _text(letter, secret, link, product_name)
     message.set_content(text, cte=_transfer_encoding(text))
     html = _html.get_template("layout.html").render(
-        letter=letter, language=letter.language, token=token, link=link, product_name=product_name
+        letter=letter, language=letter.language, secret=secret, link=link, product_name=product_name
     )
     message.add_alternative(html, subtype="html", cte=_transfer_encoding(html))
     message["Content-Language"] = letter.language  # last, or it would move into the text part
@@ -78,12 +81,18 @@ def render(
     return message
 
 
-def _text(letter: Letter, token: str, link: str, product_name: str) -> str:
+def render_sms(kind: MailKind, locale: str, values: Mapping[str, str], *, product_name: str) -> str:
+    """The same for a phone: one line, in which a `code` may stand."""
+    readable = {**_readable(values), "code": _secret(values), "product_name": product_name}
+    return write_sms(kind, language_of(locale), readable)
+
+
+def _text(letter: Letter, secret: str, link: str, product_name: str) -> str:
     parts = [letter.greeting, *map(_wrapped, letter.opening)]
     if link:
         parts += [letter.lead_in, link, _wrapped(letter.or_code)]
-    if token:
-        parts.append(token)
+    if secret:
+        parts.append(secret)
     parts += map(_wrapped, letter.closing)
     parts += [f"{letter.farewell}\n{product_name}", f"-- \n{letter.automatic}"]
     return "\n\n".join(parts) + "\n"
@@ -93,18 +102,21 @@ def _wrapped(paragraph: str) -> str:
     return textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def _secret(token: str) -> str:
-    if token and not _SECRET.fullmatch(token):
-        raise ValueError("A token is printable ASCII without spaces.")
-    return token
+def _secret(values: Mapping[str, str]) -> str:
+    secret = next((values[name] for name in _SECRETS if name in values), "")
+    if secret and not _SECRET.fullmatch(secret):
+        raise ValueError("A token, code or password in a mail is printable ASCII without spaces.")
+    return secret
 
 
 def _readable(values: Mapping[str, str]) -> dict[str, object]:
-    readable: dict[str, object] = {name: inert(value) for name, value in values.items() if name != "token"}
+    readable: dict[str, object] = {name: inert(value) for name, value in values.items() if name not in _SECRETS}
     if "when" in values:
         readable["when"] = datetime.fromisoformat(values["when"].replace(" UTC", "+00:00")).astimezone(UTC)
     if "expires_minutes" in values:
         readable["expires_minutes"] = int(values["expires_minutes"])
+    if values.get("source"):
+        readable["source"] = str(ip_address(values["source"].partition("%")[0]))
     return readable
 
 

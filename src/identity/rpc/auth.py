@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import grpc
 
 from identity.domain.accounts import canonical_email
 from identity.domain.auth.change_password import Change, change_password
 from identity.domain.auth.login import Attempt, login
+from identity.domain.auth.otp import Credentials, send_otp, verify_credentials_and_otp, verify_otp
 from identity.domain.auth.password_reset import (
     Reset,
+    issue_password_reset,
     request_password_reset,
     reset_password,
     validate_password_reset,
 )
 from identity.domain.auth.register import Registration, register
-from identity.domain.auth.setup import FirstRun, OpeningHours, needs_setup, set_up
+from identity.domain.auth.select_tenant import select_tenant
+from identity.domain.auth.setup import FirstRun, needs_setup, set_up
+from identity.domain.auth.unlock_account import unlock_account
 from identity.domain.auth.verify_email import resend_verification, verify_email
+from identity.domain.code_proof import Code
 from identity.domain.ports import World
+from identity.domain.throttles import ADDRESS_MAILS
 from identity.rpc import convert
-from identity.rpc.caller import current_source, optional_caller
+from identity.rpc.caller import current_source, optional_caller, proven_service
 from identity.rpc.convert import read
 from identity.rpc.identifiers import canonical_phone, read_identifier
 from identity.rpc.work import hashes
@@ -51,15 +59,12 @@ class AuthService(AuthServiceServicer):
             tenant_phone=read(contact, "phone"),
             tenant_address=read(contact, "address"),
             attributes=convert.read_attributes(request.attributes),
-            opening_hours=tuple(
-                OpeningHours(day.day_of_week, read(day, "open_time"), read(day, "close_time"), day.is_closed)
-                for day in request.opening_hours
-            ),
+            opening_hours=convert.read_hours(request.opening_hours),
             bootstrap_secret=request.bootstrap_secret,
             client=convert.read_client(request, current_source()),
         )
         signed_in = set_up(self._world, first_run)
-        return pb.SetupResponse(session=convert.session_result(signed_in, self._world.policy))
+        return pb.SetupResponse(session=convert.session_result(signed_in))
 
     @hashes
     def Register(self, request: pb.RegisterRequest, context: grpc.ServicerContext) -> pb.RegisterResponse:
@@ -78,7 +83,7 @@ class AuthService(AuthServiceServicer):
         return pb.RegisterResponse(
             account=convert.account(registered.account),
             tenant=convert.tenant(registered.tenant),
-            session=convert.session_result(signed_in, self._world.policy) if signed_in else None,
+            session=convert.session_result(signed_in) if signed_in else None,
             email_verification_sent=registered.email_verification_sent,
         )
 
@@ -101,17 +106,55 @@ class AuthService(AuthServiceServicer):
             tenant_slug=request.tenant_slug or None,
             client=convert.read_client(request, current_source()),
         )
-        signed_in = login(self._world, attempt)
-        if signed_in.place.session.scope is not None:
-            return pb.LoginResponse(password_change=convert.password_change(signed_in, self._world.policy))
-        return pb.LoginResponse(session=convert.session_result(signed_in, self._world.policy))
+        return pb.LoginResponse(**convert.login_result(login(self._world, attempt)))
+
+    def SelectTenant(self, request: pb.SelectTenantRequest, context: grpc.ServicerContext) -> pb.SelectTenantResponse:
+        by_id = request.WhichOneof("tenant") == "tenant_id"
+        result = select_tenant(
+            self._world,
+            request.challenge_token,
+            tenant_id=UUID(request.tenant_id) if by_id else None,
+            tenant_slug=None if by_id else request.tenant_slug,
+            source=current_source(),
+        )
+        return pb.SelectTenantResponse(**convert.login_result(result))
+
+    def SendOtp(self, request: pb.SendOtpRequest, context: grpc.ServicerContext) -> pb.SendOtpResponse:
+        by_token = request.WhichOneof("challenge") == "challenge_token"
+        send_otp(
+            self._world,
+            token=request.challenge_token if by_token else None,
+            identifier=None if by_token else read_identifier(request.identifier, request.phone_country),
+            email=canonical_email(request.email) if request.HasField("email") else None,
+            locale=read(request, "locale"),
+        )
+        return pb.SendOtpResponse(resend_after=convert.duration(ADDRESS_MAILS.period))
+
+    @hashes
+    def VerifyOtp(self, request: pb.VerifyOtpRequest, context: grpc.ServicerContext) -> pb.VerifyOtpResponse:
+        code = convert.read_code(request) or Code("")
+        if request.WhichOneof("challenge") == "challenge_token":
+            result = verify_otp(self._world, request.challenge_token, code, current_source())
+        else:
+            who = request.credentials
+            credentials = Credentials(
+                read_identifier(who.identifier, who.phone_country),
+                who.password,
+                fingerprint=read(who.device, "fingerprint"),
+            )
+            result = verify_credentials_and_otp(self._world, credentials, code, current_source())
+        return pb.VerifyOtpResponse(**convert.login_result(result))
 
     def RequestPasswordReset(
         self, request: pb.RequestPasswordResetRequest, context: grpc.ServicerContext
     ) -> pb.RequestPasswordResetResponse:
         identifier = read_identifier(request.identifier, request.phone_country)
-        request_password_reset(self._world, identifier, read(request, "locale"), current_source())
-        return pb.RequestPasswordResetResponse()
+        service = proven_service()
+        if service is None:
+            request_password_reset(self._world, identifier, read(request, "locale"), current_source())
+            return pb.RequestPasswordResetResponse()
+        token, expires_at = issue_password_reset(self._world, identifier, service, current_source()) or (None, None)
+        return pb.RequestPasswordResetResponse(reset_token=token, reset_expires_at=convert.timestamp(expires_at))
 
     def ValidatePasswordReset(
         self, request: pb.ValidatePasswordResetRequest, context: grpc.ServicerContext
@@ -134,6 +177,12 @@ class AuthService(AuthServiceServicer):
         reset_password(self._world, wish)
         return pb.ResetPasswordResponse()
 
+    def UnlockAccount(
+        self, request: pb.UnlockAccountRequest, context: grpc.ServicerContext
+    ) -> pb.UnlockAccountResponse:
+        unlock_account(self._world, request.token, current_source())
+        return pb.UnlockAccountResponse()
+
     @hashes
     def ChangePassword(
         self, request: pb.ChangePasswordRequest, context: grpc.ServicerContext
@@ -142,6 +191,7 @@ class AuthService(AuthServiceServicer):
         wish = Change(
             current_password=request.current_password,
             new_password=request.new_password,
+            code=convert.read_code(request.second_factor),
             identifier=read_identifier(request.identifier, request.phone_country) if named else None,
             caller=optional_caller(),
             source=current_source(),

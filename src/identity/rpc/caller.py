@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from identity.domain.callers import Caller, Source
-from identity.domain.errors import PasswordChangeRequired, SessionRevoked, TokenExpired, Unauthenticated
+from identity.domain.errors import (
+    PasswordChangeRequired,
+    PermissionDenied,
+    SessionRevoked,
+    TokenExpired,
+    Unauthenticated,
+)
 from identity.rpc.access import MethodAccess
 from identity_pb.v1.access_pb2 import ACCESS_PUBLIC
 
@@ -173,4 +179,15 @@ def proven_caller() -> Caller | None:
     try:
         return optional_caller()
     except (Unauthenticated, SessionRevoked, TokenExpired):
+        return None
+
+
+def proven_service() -> str | None:
+    """Gives the service key behind a call of a PUBLIC method that names a scope; None for any other bearer.
+
+    A key without the scope is not a key here: the answer is the public's.
+    """
+    try:
+        return optional_service()
+    except (Unauthenticated, PermissionDenied):
         return None

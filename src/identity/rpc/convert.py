@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from identity.domain.accounts import Account, AccountStatus, PersonName
+from identity.domain.auth.proceed import LoginResult, MfaChallenge, TenantChoice
+from identity.domain.auth.setup import OpeningHours
 from identity.domain.callers import Source
+from identity.domain.code_proof import Code
 from identity.domain.errors import InvalidRequest
-from identity.domain.policy import Policy
+from identity.domain.factors import FactorType
+from identity.domain.policy import Role
 from identity.domain.sessions import Device, Place, Session
 from identity.domain.sign_in import Client, SignedIn, Tokens
 from identity.domain.tenants import Membership, Tenant
@@ -23,6 +29,11 @@ _STATUS = {
     AccountStatus.ACTIVE: pb.ACCOUNT_STATUS_ACTIVE,
     AccountStatus.LOCKED: pb.ACCOUNT_STATUS_LOCKED,
     AccountStatus.DISABLED: pb.ACCOUNT_STATUS_DISABLED,
+}
+_FACTOR = {
+    FactorType.TOTP: pb.FACTOR_TYPE_TOTP,
+    FactorType.EMAIL_OTP: pb.FACTOR_TYPE_EMAIL_OTP,
+    FactorType.RECOVERY_CODE: pb.FACTOR_TYPE_RECOVERY_CODE,
 }
 _ORIGIN_PREFIX = "ORIGIN_"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +63,21 @@ def read_name(request: Any) -> PersonName:
     return PersonName(read(request, "first_name"), read(request, "last_name"), read(request, "name"))
 
 
+def read_code(message: Any) -> Code | None:
+    """The code in a message with a `code` oneof, whether it says of which factor or not."""
+    match message.WhichOneof("code"):
+        case None:
+            return None
+        case "totp":
+            return Code(message.totp, FactorType.TOTP)
+        case "email_code":
+            return Code(message.email_code, FactorType.EMAIL_OTP)
+        case "recovery_code":
+            return Code(message.recovery_code, FactorType.RECOVERY_CODE)
+        case _:
+            return Code(message.otp)
+
+
 def read_attributes(struct: Struct, *, field: str = "attributes") -> dict[str, object]:
     """A Struct as plain values. Raises InvalidRequest for a number that JSON does not know."""
     return {key: _plain(value, field) for key, value in struct.fields.items()}
@@ -74,6 +100,18 @@ def _plain(value: Value, field: str) -> object:
     return None
 
 
+def read_hours(week: Iterable[pb.OpeningHours]) -> tuple[OpeningHours, ...]:
+    """Opening hours as values."""
+    return tuple(
+        OpeningHours(day.day_of_week, read(day, "open_time"), read(day, "close_time"), day.is_closed) for day in week
+    )
+
+
+def read_status(status: pb.AccountStatus.ValueType) -> AccountStatus | None:
+    """The status that a filter asks for; None for any."""
+    return next((known for known, value in _STATUS.items() if value == status), None)
+
+
 def origin_name(origin: pb.Origin.ValueType) -> str:
     """The stored word of an origin; empty where the client did not say."""
     return "" if not origin else pb.Origin.Name(origin).removeprefix(_ORIGIN_PREFIX).lower()
@@ -91,6 +129,13 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
+def duration(value: timedelta) -> Duration:
+    """A Duration."""
+    result = Duration()
+    result.FromTimedelta(value)
+    return result
+
+
 def account(value: Account, *, failed_attempts: int | None = None) -> pb.Account:
     """An account as its owner and administrators may see it; nothing of its password (AZ-04)."""
     return pb.Account(
@@ -106,6 +151,7 @@ def account(value: Account, *, failed_attempts: int | None = None) -> pb.Account
         status=_STATUS[value.status],
         email_verified_at=timestamp(value.email_verified_at),
         require_password_change=value.require_password_change,
+        two_factor_enabled=value.two_factor_enabled,
         provider=value.provider,
         provider_uid=value.provider_uid,
         created_at=timestamp(value.created_at),
@@ -144,33 +190,32 @@ def tenant(value: Tenant | None) -> pb.Tenant | None:
     )
 
 
-def role(key: str, policy: Policy) -> pb.Role:
-    """A built-in role with its permission matrix."""
-    known = policy.roles.get(key)
-    if known is None:
+def role(value: Role | None, key: str = "") -> pb.Role:
+    """A role with its permission matrix; of one that is gone, the key alone."""
+    if value is None:
         return pb.Role(key=key)
     return pb.Role(
-        key=key,
-        number=list(policy.roles).index(key) + 1,
-        name=known.name,
-        level=known.level,
-        permissions={resource: pb.ActionSet(actions=actions) for resource, actions in known.permissions.items()},
-        mfa_required=known.requires_mfa,
-        self_registration=known.self_register,
-        tenant_kind=known.creates_tenant,
-        built_in=True,
+        key=value.key,
+        number=value.number,
+        name=value.name,
+        level=value.level,
+        permissions={resource: pb.ActionSet(actions=actions) for resource, actions in value.permissions.items()},
+        mfa_required=value.requires_mfa,
+        self_registration=value.self_register,
+        tenant_kind=value.creates_tenant,
+        built_in=value.built_in,
     )
 
 
-def membership(value: Membership | None, owner: Account, policy: Policy) -> pb.Membership | None:
+def membership(value: Membership | None, owner: Account, of: Role | None) -> pb.Membership | None:
     """A membership with its role; without one, the role that the account has outside of any tenant."""
     if value is None:
-        return pb.Membership(account_id=str(owner.id), role=role(owner.role, policy)) if owner.role else None
+        return pb.Membership(account_id=str(owner.id), role=role(of, owner.role)) if owner.role else None
     return pb.Membership(
         account_id=str(value.account_id),
         tenant_id=str(value.tenant_id),
         number=value.number,
-        role=role(value.role, policy),
+        role=role(of, value.role),
         department_id=value.department_id,
         team_ids=value.team_ids,
         created_at=timestamp(value.created_at),
@@ -218,21 +263,52 @@ def tokens(value: Tokens) -> pb.SessionTokens:
     )
 
 
-def place(value: Place, policy: Policy) -> dict[str, Any]:
+def place(value: Place) -> dict[str, Any]:
     """The account, tenant, membership and session that several messages have alike."""
     return {
         "account": account(value.account),
         "tenant": tenant(value.tenant),
-        "membership": membership(value.membership, value.account, policy),
+        "membership": membership(value.membership, value.account, value.role),
         "session": session(value.session, current=True),
     }
 
 
-def session_result(value: SignedIn, policy: Policy) -> pb.SessionResult:
+def login_result(value: LoginResult) -> dict[str, Any]:
+    """The one field of `result` that says how far a sign-in got."""
+    match value:
+        case MfaChallenge():
+            factors = [_FACTOR[kind] for kind in value.factors]
+            expires_at = timestamp(value.expires_at)
+            challenge = pb.MfaChallenge(
+                challenge_token=value.token, expires_at=expires_at, factors=factors, code_sent=value.code_sent
+            )
+            return {"mfa_challenge": challenge}
+        case TenantChoice():
+            options = [
+                pb.TenantOption(
+                    id=str(place.id), slug=place.slug, name=place.name, role_name=of.name if of else member.role
+                )
+                for place, member, of in value.places
+            ]
+            expires_at = timestamp(value.expires_at)
+            choice = pb.TenantChoice(challenge_token=value.token, expires_at=expires_at, tenants=options)
+            return {"tenant_choice": choice}
+        case SignedIn() if value.place.session.scope is not None:
+            return {"password_change": password_change(value)}
+        case SignedIn():
+            return {"session": session_result(value)}
+
+
+def factor_type(kind: FactorType) -> pb.FactorType.ValueType:
+    """The contract's word for a kind of factor."""
+    return _FACTOR[kind]
+
+
+def session_result(value: SignedIn) -> pb.SessionResult:
     """A finished sign-in."""
-    return pb.SessionResult(tokens=tokens(value.tokens), **place(value.place, policy))
+    return pb.SessionResult(tokens=tokens(value.tokens), **place(value.place))
 
 
-def password_change(value: SignedIn, policy: Policy) -> pb.PasswordChange:
+def password_change(value: SignedIn) -> pb.PasswordChange:
     """A sign-in that can only change the password."""
-    return pb.PasswordChange(tokens=tokens(value.tokens), **place(value.place, policy))
+    return pb.PasswordChange(tokens=tokens(value.tokens), **place(value.place))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Text, bindparam, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from identity.domain.accounts import Account, AccountStatus, NewAccount
 from identity.store.insert import insert_or_ignore
@@ -18,12 +18,13 @@ _NAMES = tuple(column.name for column in _COLUMNS)
 _get = select(*_COLUMNS).where(accounts.c.id == bindparam("id"))
 _by_email = select(*_COLUMNS).where(accounts.c.email == bindparam("email"))
 _by_phone = select(*_COLUMNS).where(accounts.c.phone == bindparam("phone"))
+_hold = _get.with_for_update()
 _lock = _get.where(accounts.c.password_hash == bindparam("proven")).with_for_update()
+_rehash = update(accounts).where(accounts.c.id == bindparam("account")).values(password_hash=bindparam("stored"))
 _count_sign_in = (
     update(accounts)
     .where(accounts.c.id == bindparam("account"))
     .values(
-        password_hash=func.coalesce(bindparam("rehashed", type_=Text()), accounts.c.password_hash),
         sign_in_count=accounts.c.sign_in_count + 1,
         last_sign_in_at=accounts.c.current_sign_in_at,
         last_sign_in_ip=accounts.c.current_sign_in_ip,
@@ -32,6 +33,23 @@ _count_sign_in = (
     )
     .returning(*_COLUMNS)
 )
+_note_lock = update(accounts).where(accounts.c.id == bindparam("account")).values(locked_at=bindparam("now"))
+_unlock = (
+    update(accounts)
+    .where(accounts.c.id == bindparam("account"))
+    .values(
+        locked_at=None,
+        status=case(
+            (accounts.c.status == AccountStatus.LOCKED.value, AccountStatus.ACTIVE.value), else_=accounts.c.status
+        ),
+    )
+)
+_spend_password = (
+    update(accounts)
+    .where(accounts.c.id == bindparam("account"), accounts.c.password_expires_at.is_not(None))
+    .values(password_expires_at=bindparam("now"))
+)
+_remove = delete(accounts).where(accounts.c.id == bindparam("account"))
 _set_password = (
     update(accounts)
     .where(accounts.c.id == bindparam("account"))
@@ -46,7 +64,6 @@ _set_password = (
         locked_at=None,
         updated_at=bindparam("now"),
     )
-    .returning(accounts.c.number)
 )
 _verify_email = (
     update(accounts)
@@ -78,7 +95,8 @@ class Accounts:
                 "role": account.role,
                 "email_verified_at": account.email_verified_at,
                 "password_hash": account.password_hash,
-                "require_password_change": False,
+                "require_password_change": account.require_password_change,
+                "password_expires_at": account.password_expires_at,
                 "sign_in_count": 0,
                 "provider": "local",
                 "created_at": account.created_at,
@@ -101,16 +119,42 @@ class Accounts:
         row = self._connection.execute(_lock, values).first()
         return None if row is None else to_account(row)
 
-    def count_sign_in(self, account_id: UUID, *, now: datetime, ip: str | None, rehashed: str | None) -> Account:
+    def hold(self, account_id: UUID) -> Account | None:
+        row = self._connection.execute(_hold, {"id": account_id}).first()
+        return None if row is None else to_account(row)
+
+    def rehash(self, account_id: UUID, password_hash: str) -> None:
         self._changed(account_id)
-        values = {"account": account_id, "now": now, "ip": ip, "rehashed": rehashed}
+        self._connection.execute(_rehash, {"account": account_id, "stored": password_hash})
+
+    def count_sign_in(self, account_id: UUID, *, now: datetime, ip: str | None) -> Account:
+        self._changed(account_id)
+        values = {"account": account_id, "now": now, "ip": ip}
         return to_account(self._connection.execute(_count_sign_in, values).one())
 
-    def set_password(self, account_id: UUID, *, password_hash: str, now: datetime, replaces: str | None = None) -> bool:
+    def update(self, account_id: UUID, values: Mapping[str, object], now: datetime) -> None:
         self._changed(account_id)
-        statement = _set_password if replaces is None else _set_password.where(accounts.c.password_hash == replaces)
-        values = {"account": account_id, "stored": password_hash, "now": now}
-        return self._connection.execute(statement, values).first() is not None
+        self._connection.execute(update(accounts).where(accounts.c.id == account_id).values(**values, updated_at=now))
+
+    def note_lock(self, account_id: UUID, now: datetime) -> None:
+        self._changed(account_id)
+        self._connection.execute(_note_lock, {"account": account_id, "now": now})
+
+    def unlock(self, account_id: UUID) -> None:
+        self._changed(account_id)
+        self._connection.execute(_unlock, {"account": account_id})
+
+    def spend_password(self, account_id: UUID, now: datetime) -> None:
+        self._changed(account_id)
+        self._connection.execute(_spend_password, {"account": account_id, "now": now})
+
+    def remove(self, account_id: UUID) -> None:
+        self._changed(account_id)
+        self._connection.execute(_remove, {"account": account_id})
+
+    def set_password(self, account_id: UUID, *, password_hash: str, now: datetime) -> None:
+        self._changed(account_id)
+        self._connection.execute(_set_password, {"account": account_id, "stored": password_hash, "now": now})
 
     def verify_email(self, account_id: UUID, *, email: str, now: datetime) -> Account | None:
         self._changed(account_id)

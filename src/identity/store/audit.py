@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from datetime import datetime
+from uuid import UUID
 
-from identity.domain.audit import AuditEvent
+from sqlalchemy import Connection, select
+
+from identity.domain.audit import AuditEvent, Event
 from identity.store.tables import audit_events
 
 _insert = audit_events.insert()
@@ -31,3 +34,12 @@ class Audit:
                 "detail": dict(event.detail),
             },
         )
+
+    def newest(self, *, since: datetime, account_id: UUID | None, event: str | None, limit: int) -> list[AuditEvent]:
+        query = select(*audit_events.c).where(audit_events.c.at >= since)
+        if account_id is not None:
+            query = query.where(audit_events.c.account_id == account_id)
+        if event is not None:
+            query = query.where(audit_events.c.event == event)
+        query = query.order_by(audit_events.c.at.desc(), audit_events.c.id.desc()).limit(limit)
+        return [AuditEvent(**{**row._asdict(), "event": Event(row.event)}) for row in self._connection.execute(query)]

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, exists, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    not_,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from identity.domain.mails import MailKind, OutboxMail
+from identity.domain.mails import Channel, MailKind, OutboxMail
 from identity.store.tables import outbox
 
 _WAITING = "waiting"
@@ -16,28 +31,43 @@ _VALUES = tuple(
     outbox.c[name] for name in ("id", "kind", "recipient", "locale", "sealed", "created_at", "expires_at", "attempts")
 )
 _older = outbox.alias("older")
-_due = (
-    select(outbox.c.id)
-    .where(
-        outbox.c.status == _WAITING,
-        outbox.c.due_at <= bindparam("now"),
-        ~exists().where(
-            _older.c.recipient == outbox.c.recipient,
-            _older.c.status == _WAITING,
-            (_older.c.created_at < outbox.c.created_at)
-            | ((_older.c.created_at == outbox.c.created_at) & (_older.c.id < outbox.c.id)),
-        ),
+_REQUESTS = tuple(kind.value for kind in MailKind if kind.is_request)
+
+
+def _is_of(channel: Channel, row: FromClause) -> ColumnElement[bool]:
+    """What `OutboxMail.channel` says, as a condition."""
+    by_sms = and_(row.c.recipient.like("+%"), row.c.recipient.not_like("%@%"), row.c.kind.not_in(_REQUESTS))
+    return by_sms if channel is Channel.SMS else not_(by_sms)
+
+
+def _lease_of(channel: Channel) -> ReturningUpdate[Any]:
+    due = (
+        select(outbox.c.id)
+        .where(
+            outbox.c.status == _WAITING,
+            outbox.c.due_at <= bindparam("now"),
+            _is_of(channel, outbox),
+            ~exists().where(
+                _older.c.recipient == outbox.c.recipient,
+                _older.c.status == _WAITING,
+                _is_of(channel, _older),
+                (_older.c.created_at < outbox.c.created_at)
+                | ((_older.c.created_at == outbox.c.created_at) & (_older.c.id < outbox.c.id)),
+            ),
+        )
+        .order_by(outbox.c.due_at, outbox.c.id)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
     )
-    .order_by(outbox.c.due_at, outbox.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_lease = (
-    update(outbox)
-    .where(outbox.c.id.in_(_due.scalar_subquery()), outbox.c.status == _WAITING, outbox.c.due_at <= bindparam("now"))
-    .values(due_at=bindparam("lease_until"), attempts=outbox.c.attempts + 1)
-    .returning(*_VALUES)
-)
+    return (
+        update(outbox)
+        .where(outbox.c.id.in_(due.scalar_subquery()), outbox.c.status == _WAITING, outbox.c.due_at <= bindparam("now"))
+        .values(due_at=bindparam("lease_until"), attempts=outbox.c.attempts + 1)
+        .returning(*_VALUES)
+    )
+
+
+_lease = {channel: _lease_of(channel) for channel in Channel}
 _waiting_row = update(outbox).where(outbox.c.id == bindparam("row"), outbox.c.status == _WAITING)
 # What has ended keeps no content: a copy of the database tells nobody what a mail said.
 _end = _waiting_row.values(status=bindparam("outcome"), finished_at=bindparam("at"), error=bindparam("why"), sealed=b"")
@@ -71,8 +101,8 @@ class Outbox:
             },
         )
 
-    def lease(self, now: datetime, until: datetime, limit: int) -> list[OutboxMail]:
-        rows = self._connection.execute(_lease, {"now": now, "lease_until": until, "most": limit})
+    def lease(self, now: datetime, until: datetime, limit: int, channel: Channel = Channel.MAIL) -> list[OutboxMail]:
+        rows = self._connection.execute(_lease[channel], {"now": now, "lease_until": until, "most": limit})
         return sorted((_to_mail(row) for row in rows), key=lambda mail: (mail.created_at, mail.id))
 
     def complete(self, id: UUID, now: datetime) -> None:
@@ -101,6 +131,9 @@ class Outbox:
             expires_at=mail.expires_at,
         ).returning(outbox.c.id)
         return self._connection.execute(statement, {"row": old_id}).first() is not None
+
+    def forget(self, recipient: str) -> None:
+        self._connection.execute(delete(outbox).where(outbox.c.recipient == recipient))
 
     def backlog(self, now: datetime) -> int:
         return self._connection.execute(_backlog).scalar_one()

@@ -28,6 +28,7 @@ class Revocations:
                 "at": revocation.at,
                 "reason": revocation.reason,
                 "expires_at": revocation.expires_at,
+                "issued_before": revocation.issued_before,
             }
             for revocation in ended
         ]

@@ -39,6 +39,12 @@ _describe = Prepared(
 )
 _ends = tuple(accumulate(len(table.c) for table in (sessions, accounts, tenants, memberships)))
 _PARTS = tuple(slice(start, end) for start, end in zip((0, *_ends), _ends, strict=False))
+_has_device = select(
+    exists().where(
+        sessions.c.account_id == bindparam("account"),
+        *(sessions.c[name] == bindparam(name) for name in _DEVICE),
+    )
+)
 _rotate = Prepared(
     update(sessions)
     .where(
@@ -60,6 +66,17 @@ _rotate = Prepared(
 _end = update(sessions).values(revoked_at=bindparam("now"), revoked_reason=bindparam("reason")).returning(*_COLUMNS)
 _revoke = _end.where(sessions.c.id == bindparam("session"), sessions.c.revoked_at.is_(None))
 _revoke_all = _end.where(sessions.c.account_id == bindparam("account"), _live)
+_change_level = (
+    update(sessions)
+    .where(sessions.c.tenant_id == bindparam("tenant"), sessions.c.role == bindparam("wanted"), _live)
+    .values(level=bindparam("new_level"), tokens_from=bindparam("from"))
+    .returning(*_COLUMNS)
+)
+_live_of = (
+    select(*_COLUMNS)
+    .where(sessions.c.account_id == bindparam("account"), _live)
+    .order_by(sessions.c.authenticated_at.desc(), sessions.c.id.desc())
+)
 _newest = (
     select(sessions.c.id)
     .where(sessions.c.account_id == bindparam("account"), _live)
@@ -119,10 +136,27 @@ class Sessions:
             membership=None if membership[0] is None else to_membership(membership),
         )
 
+    def has_device(self, account_id: UUID, device: Device) -> bool:
+        values = dict(zip(_DEVICE, (device.type, device.name, device.os, device.fingerprint), strict=True))
+        return bool(self._connection.execute(_has_device, {"account": account_id, **values}).scalar_one())
+
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         values = {"session": session_id, "presented": counter, "now": now, "idle_until": now + idle}
         row = _rotate.first(self._connection, values)
         return None if row is None else self._written(row)
+
+    def live(
+        self, account_id: UUID, *, now: datetime, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[Session]:
+        query = _live_of
+        if after is not None:
+            begun, session_id = after
+            query = query.where(
+                (sessions.c.authenticated_at < begun)
+                | ((sessions.c.authenticated_at == begun) & (sessions.c.id < session_id))
+            )
+        rows = self._connection.execute(query.limit(limit), {"account": account_id, "now": now})
+        return [to_session(row) for row in rows]
 
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         values = {"session": session_id, "now": now, "reason": reason}
@@ -135,6 +169,12 @@ class Sessions:
         statement = _revoke_all if except_id is None else _revoke_all.where(sessions.c.id != except_id)
         values = {"account": account_id, "now": now, "reason": reason}
         return [self._written(row) for row in self._connection.execute(statement, values)]
+
+    def change_level(
+        self, tenant_id: UUID, role: str, *, level: int, tokens_from: datetime, now: datetime
+    ) -> list[Session]:
+        values = {"tenant": tenant_id, "wanted": role, "new_level": level, "from": tokens_from, "now": now}
+        return [self._written(row) for row in self._connection.execute(_change_level, values)]
 
     def revoke_oldest(self, account_id: UUID, *, keep: int, now: datetime, reason: EndReason) -> list[Session]:
         values = {"account": account_id, "keep": keep, "now": now, "reason": reason}

@@ -24,6 +24,8 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    false,
+    text,
 )
 
 metadata = MetaData(
@@ -74,6 +76,7 @@ accounts = Table(
     Column("email_verified_at", Utc()),
     Column("password_hash", Text()),
     Column("require_password_change", Boolean(), nullable=False, default=False),
+    Column("two_factor_enabled", Boolean(), nullable=False, server_default=false()),
     Column("password_expires_at", Utc()),
     Column("sign_in_count", Integer(), nullable=False, default=0),
     Column("current_sign_in_at", Utc()),
@@ -148,6 +151,7 @@ sessions = Table(
     Column("ip", String(45)),
     Column("revoked_at", Utc()),
     Column("revoked_reason", String(32)),
+    Column("tokens_from", Utc()),
     Index("ix_sessions_account_id_authenticated_at", "account_id", "authenticated_at"),
     sqlite_autoincrement=True,
 )
@@ -174,6 +178,123 @@ throttles = Table(
     Column("charged_at", Utc(), nullable=False, index=True),
 )
 
+factors = Table(
+    "factors",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+    Column("label", String(100)),
+    Column("sealed_secret", LargeBinary()),
+    Column("last_step", BigInteger()),
+    Column("last_used_at", Utc()),
+    UniqueConstraint("account_id", "type"),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Utc(), nullable=False),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("stage", String(16), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+    Column("expires_at", Utc(), nullable=False, index=True),
+    Column("amr", String(64), nullable=False),
+    Column("tenant_slug", String(64)),
+    Column("tenant_id", Uuid()),
+    Column("device_type", String(64), nullable=False),
+    Column("device_name", String(128), nullable=False),
+    Column("device_os", String(64), nullable=False),
+    Column("device_fingerprint", String(256), nullable=False),
+    Column("origin", String(32), nullable=False),
+    Column("remember", Boolean()),
+    Column("tries", Integer(), nullable=False),
+    Column("code_digest", LargeBinary(32)),
+    Column("code_sent_at", Utc()),
+    Column("sealed", LargeBinary()),
+    Column("consumed_at", Utc()),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("number", _Number, Identity(), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("level", Integer(), nullable=False),
+    Column("permissions", JSON(), nullable=False),
+    Column("mfa_required", Boolean(), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+    Column("updated_at", Utc(), nullable=False),
+    UniqueConstraint("tenant_id", "key"),
+    sqlite_autoincrement=True,
+)
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("role", String(64), nullable=False),
+    Column("department_id", String(64)),
+    Column("team_ids", JSON(), nullable=False),
+    Column("locale", String(8), nullable=False),
+    Column("invited_by_id", Uuid()),
+    Column("invited_by", String(201), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("status", String(16), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+    Column("sent_at", Utc(), nullable=False),
+    Column("expires_at", Utc(), nullable=False),
+    Column("answered_at", Utc()),
+    Column("account_id", Uuid()),
+    Index("ix_invites_tenant_id_created_at", "tenant_id", "created_at"),
+    # One pending invite for a tenant and an address, whoever writes beside us.
+    Index(
+        "uq_invites_pending",
+        "tenant_id",
+        "email",
+        unique=True,
+        sqlite_where=text("status = 'pending'"),
+        postgresql_where=text("status = 'pending'"),
+    ),
+)
+
+push_devices = Table(
+    "push_devices",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("session_id", Uuid(), nullable=False, index=True),
+    # The digest is what makes a token one of a kind; the token itself is only kept encrypted.
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("sealed", LargeBinary(), nullable=False),
+    Column("platform", String(16), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+)
+
+service_keys = Table(
+    "service_keys",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("scopes", JSON(), nullable=False),
+    Column("created_at", Utc(), nullable=False),
+    Column("revoked_at", Utc()),
+)
+
 revocations = Table(
     "revocations",
     metadata,
@@ -183,6 +304,7 @@ revocations = Table(
     Column("at", Utc(), nullable=False, index=True),
     Column("reason", String(32), nullable=False),
     Column("expires_at", Utc(), nullable=False, index=True),
+    Column("issued_before", Utc()),
     sqlite_autoincrement=True,
 )
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
+from identity.domain.account.read_accounts import Filter
+from identity.domain.accounts import Account, AccountStatus
 from identity.domain.tenants import Membership, NewMembership, NewTenant, Tenant
+from identity.store.accounts import to_account
 from identity.store.insert import insert_or_ignore
-from identity.store.tables import memberships, tenants
+from identity.store.members import members_query
+from identity.store.tables import accounts, memberships, tenants
 
 _TENANT = tuple(column.name for column in tenants.c)
 _MEMBERSHIP = tuple(column.name for column in memberships.c)
 _get = select(*tenants.c).where(tenants.c.id == bindparam("id"))
+_find = select(*tenants.c).where(tenants.c.slug == bindparam("slug"))
+_hold = select(tenants.c.number).where(tenants.c.id == bindparam("id")).with_for_update()
+_membership = select(*memberships.c).where(
+    memberships.c.account_id == bindparam("account"), memberships.c.tenant_id == bindparam("tenant")
+)
+_active_roles = (
+    select(memberships.c.role)
+    .distinct()
+    .join_from(memberships, accounts, accounts.c.id == memberships.c.account_id)
+    .where(memberships.c.tenant_id == bindparam("tenant"), accounts.c.status == AccountStatus.ACTIVE.value)
+)
 _memberships = (
     select(*tenants.c, *memberships.c)
     .join_from(memberships, tenants, memberships.c.tenant_id == tenants.c.id)
@@ -55,6 +71,16 @@ class Tenants:
     def remove(self, tenant_id: UUID) -> None:
         self._connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
 
+    def find(self, slug: str) -> Tenant | None:
+        row = self._connection.execute(_find, {"slug": slug}).first()
+        return None if row is None else to_tenant(row)
+
+    def update(self, tenant_id: UUID, values: Mapping[str, object], now: datetime) -> Tenant:
+        statement = (
+            update(tenants).where(tenants.c.id == tenant_id).values(**values, updated_at=now).returning(*tenants.c)
+        )
+        return to_tenant(self._connection.execute(statement).one())
+
     def add_membership(self, membership: NewMembership) -> Membership:
         self._changed(membership.account_id)
         row = self._connection.execute(
@@ -70,6 +96,48 @@ class Tenants:
             },
         ).one()
         return to_membership(row)
+
+    def hold(self, tenant_id: UUID) -> None:
+        self._connection.execute(_hold, {"id": tenant_id})
+
+    def membership(self, account_id: UUID, tenant_id: UUID) -> Membership | None:
+        row = self._connection.execute(_membership, {"account": account_id, "tenant": tenant_id}).first()
+        return None if row is None else to_membership(row)
+
+    def update_membership(
+        self,
+        account_id: UUID,
+        tenant_id: UUID,
+        *,
+        role: str,
+        department_id: str | None,
+        team_ids: tuple[str, ...],
+        now: datetime,
+    ) -> None:
+        self._changed(account_id)
+        statement = (
+            update(memberships)
+            .where(memberships.c.account_id == account_id, memberships.c.tenant_id == tenant_id)
+            .values(role=role, department_id=department_id, team_ids=list(team_ids), updated_at=now)
+        )
+        self._connection.execute(statement)
+
+    def remove_membership(self, account_id: UUID, tenant_id: UUID) -> None:
+        self._changed(account_id)
+        self._connection.execute(
+            delete(memberships).where(memberships.c.account_id == account_id, memberships.c.tenant_id == tenant_id)
+        )
+
+    def roles_of_active_members(self, tenant_id: UUID) -> list[str]:
+        return list(self._connection.execute(_active_roles, {"tenant": tenant_id}).scalars())
+
+    def members(
+        self, tenant_id: UUID, wanted: Filter, *, after: list[str] | None, limit: int
+    ) -> list[tuple[Account, Membership]]:
+        query = members_query(tenant_id, wanted, after).limit(limit)
+        width = len(accounts.c)
+        rows = self._connection.execute(query)
+        return [(to_account(row[:width]), to_membership(row[width:])) for row in rows]
 
     def memberships(self, account_id: UUID) -> list[tuple[Tenant, Membership]]:
         rows = self._connection.execute(_memberships, {"account": account_id})

@@ -10,11 +10,17 @@ from sqlalchemy import Connection
 
 from identity.store.accounts import Accounts
 from identity.store.audit import Audit
+from identity.store.challenges import Challenges
 from identity.store.deployment import Deployment
+from identity.store.factors import Factors
 from identity.store.housekeeping import Housekeeping
+from identity.store.invites import Invites
 from identity.store.one_time_tokens import OneTimeTokens
 from identity.store.outbox import Outbox
+from identity.store.push_devices import PushDevices
 from identity.store.revocations import Revocations
+from identity.store.roles import Roles
+from identity.store.service_keys import ServiceKeys
 from identity.store.sessions import Sessions
 from identity.store.signing_keys import SigningKeys
 from identity.store.tenants import Tenants
@@ -88,3 +94,27 @@ class Transaction:
     @property
     def housekeeping(self) -> Housekeeping:
         return Housekeeping(self._connection)
+
+    @property
+    def factors(self) -> Factors:
+        return Factors(self._connection, self.changed)
+
+    @property
+    def challenges(self) -> Challenges:
+        return Challenges(self._connection)
+
+    @property
+    def roles(self) -> Roles:
+        return Roles(self._connection)
+
+    @property
+    def invites(self) -> Invites:
+        return Invites(self._connection)
+
+    @property
+    def push_devices(self) -> PushDevices:
+        return PushDevices(self._connection)
+
+    @property
+    def service_keys(self) -> ServiceKeys:
+        return ServiceKeys(self._connection)

@@ -8,7 +8,9 @@ from identity.domain import gate
 from identity.domain.accounts import Account, PersonName
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
+from identity.domain.code_proof import Code
 from identity.domain.errors import DomainError, InvalidCredentials, PasswordUnchanged, Unauthenticated
+from identity.domain.fresh_proof import check_code
 from identity.domain.mails import MailKind
 from identity.domain.notices import queue_notice
 from identity.domain.password_proof import Identifier, Proof, prove_password
@@ -24,6 +26,7 @@ class Change:
 
     current_password: str = field(repr=False)
     new_password: str = field(repr=False)
+    code: Code | None = None
     identifier: Identifier | None = None
     caller: Caller | None = None
     source: Source = Source()
@@ -34,7 +37,8 @@ def change_password(world: World, wish: Change) -> int:
 
     The caller's own session goes on, unless it could do nothing but this; every other one ends, and
     all of them when nobody is signed in. Counts as a sign-in attempt, with the same budget.
-    Raises Unauthenticated, InvalidCredentials, RateLimited, PasswordUnchanged or what a password is refused for.
+    Raises Unauthenticated, InvalidCredentials, RateLimited, MfaRequired, OtpInvalid, OtpExpired,
+    PasswordUnchanged or what a password is refused for.
     """
     caller, identifier = wish.caller, wish.identifier
     if caller is None and identifier is None:
@@ -67,22 +71,35 @@ def _replace(world: World, wish: Change, proof: Proof) -> int:
     now = world.clock()
     keep = caller.session_id if caller is not None and caller.scope is None else None
 
-    def settle(tx: Transaction) -> int:
-        if not tx.accounts.set_password(account.id, password_hash=password_hash, now=now, replaces=proof.password_hash):
-            raise InvalidCredentials()
+    def settle(tx: Transaction) -> int | DomainError:
+        if tx.accounts.lock(account.id, password_hash=proof.password_hash) is None:
+            return InvalidCredentials()
+        if (refused := check_code(world, tx, account, wish.code, wish.source, now)) is not None:
+            return refused
+        tx.accounts.set_password(account.id, password_hash=password_hash, now=now)
         proof.settle(tx)
         ended = end_sessions(world, tx, account.id, EndReason.PASSWORD, now, except_id=keep)
         tx.one_time_tokens.discard(account.id, now)
+        tx.challenges.discard(account.id, now)
         record(tx.audit, Event.PASSWORD_CHANGED, now, account_id=account.id, source=wish.source, factor="pwd")
         queue_notice(world, tx, MailKind.PASSWORD_CHANGED, account, now)
         return len(ended)
 
-    return world.database.write(settle)
+    outcome = world.database.write(settle)
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
 
 
 def _check_new(world: World, wish: Change, proof: Proof) -> None:
     account = proof.account
     name = PersonName(account.first_name, account.last_name, account.name)
-    check_password(world, wish.new_password, words=context_words(account.email, name), field="new_password")
+    check_password(
+        world,
+        wish.new_password,
+        words=context_words(account.email, name),
+        field="new_password",
+        second_factor=account.two_factor_enabled,
+    )
     if world.passwords.verify(wish.new_password, proof.password_hash):
         raise PasswordUnchanged(field="new_password")

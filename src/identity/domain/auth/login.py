@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from identity.domain.accounts import Account
+from identity.domain.auth.proceed import Held, LoginResult, Step, finish, proceed
 from identity.domain.errors import DomainError, InvalidCredentials
 from identity.domain.password_proof import Identifier, Proof, prove_password
 from identity.domain.ports import Transaction, World
 from identity.domain.sessions import Place
-from identity.domain.sign_in import Client, SignedIn, accept, issue_tokens, open_session
-from identity.domain.tenants import Membership, Tenant
+from identity.domain.sign_in import Client
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Somebody's wish to sign in. Without `tenant_slug` the account's only tenant is meant."""
+    """Somebody's wish to sign in. Without `tenant_slug` the account's only tenant is meant, or a choice is offered."""
 
     identifier: Identifier
     password: str = field(repr=False)
@@ -23,11 +23,11 @@ class Attempt:
     client: Client = Client()
 
 
-def login(world: World, attempt: Attempt) -> SignedIn:
-    """Sign somebody in with a password.
+def login(world: World, attempt: Attempt) -> LoginResult:
+    """Sign somebody in with a password, as far as that goes.
 
     A session with a scope is one that can only change the password (PW-07).
-    Raises InvalidCredentials, RateLimited, EmailNotVerified or AccountLocked.
+    Raises InvalidCredentials, RateLimited, EmailNotVerified, AccountLocked or TenantNotFound.
     """
     who, source = attempt.identifier, attempt.client.source
 
@@ -38,30 +38,20 @@ def login(world: World, attempt: Attempt) -> SignedIn:
         return _sign_in(world, attempt, proof)
 
 
-def _sign_in(world: World, attempt: Attempt, proof: Proof) -> SignedIn:
+def _sign_in(world: World, attempt: Attempt, proof: Proof) -> LoginResult:
     now = world.clock()
     rehashed = world.passwords.hash(attempt.password) if world.passwords.needs_rehash(proof.password_hash) else None
 
-    def settle(tx: Transaction) -> Place | DomainError:
+    def settle(tx: Transaction) -> Step | DomainError:
         account = tx.accounts.lock(proof.account.id, password_hash=proof.password_hash)
         if account is None:
             return InvalidCredentials()
-        tenant, membership = _place(tx, account, attempt.tenant_slug)
-        if attempt.tenant_slug and tenant is None:
-            return InvalidCredentials()
-        opened = open_session(world, tx, account, tenant, membership, amr=("pwd",), client=attempt.client, now=now)
-        if isinstance(opened, Place):
+        if rehashed is not None:
+            tx.accounts.rehash(account.id, rehashed)
+        held = Held(("pwd",), attempt.client, attempt.tenant_slug)
+        step = proceed(world, tx, account, held, now)
+        if isinstance(step, Place):
             proof.settle(tx)
-            ip = attempt.client.source.address
-            account = tx.accounts.count_sign_in(account.id, now=now, ip=ip, rehashed=rehashed)
-            return replace(opened, account=account)
-        return opened
+        return step
 
-    return issue_tokens(world, accept(world.database.write(settle)), now)
-
-
-def _place(tx: Transaction, account: Account, slug: str | None) -> tuple[Tenant | None, Membership | None]:
-    for tenant, membership in tx.tenants.memberships(account.id):
-        if slug is None or tenant.slug == slug:
-            return tenant, membership
-    return None, None
+    return finish(world, world.database.write(settle), now)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from identity.domain.accounts import PersonName
+from identity.domain.accounts import Account, PersonName
 from identity.domain.audit import Event, record
 from identity.domain.callers import Source
 from identity.domain.errors import LinkNotFound, LinkUsed, PasswordUnchanged
 from identity.domain.mails import MailKind
-from identity.domain.notices import queue_notice, request_mail
+from identity.domain.notices import may_reset, new_reset_token, queue_notice, request_mail
 from identity.domain.one_time_tokens import OneTimeToken, Purpose, check
 from identity.domain.password_proof import Identifier, password_budget
 from identity.domain.password_rules import check_password, context_words
 from identity.domain.ports import Transaction, World
 from identity.domain.sessions import EndReason
 from identity.domain.sign_in import end_sessions
+from identity.domain.throttles import ADDRESS_MAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,28 @@ def request_password_reset(world: World, identifier: Identifier, locale: str | N
     A phone number is answered alike and nothing is sent to it.
     """
     request_mail(world, MailKind.REQUEST_PASSWORD_RESET, identifier.spelling, locale, source)
+
+
+def issue_password_reset(
+    world: World, identifier: Identifier, service: str, source: Source
+) -> tuple[str, datetime] | None:
+    """A reset token for a backend to hand over itself (Z-02); None where a mail would not have been sent either.
+
+    At most one in 60 s per account; the account's second factor is still asked for afterwards.
+    """
+    now = world.clock()
+
+    def issue(tx: Transaction) -> tuple[str, datetime] | None:
+        account = tx.accounts.find(email=identifier.email, phone=identifier.phone)
+        if account is None or account.email is None or not may_reset(world, account):
+            return None
+        if not tx.throttles.charge_window(world.throttle_keys.digest("mail", account.email), ADDRESS_MAILS, now):
+            return None
+        token, expires_at = new_reset_token(world, tx, account, account.email, now)
+        record(tx.audit, Event.PASSWORD_RESET_ISSUED, now, account_id=account.id, source=source, service=service)
+        return token, expires_at
+
+    return world.database.write(issue)
 
 
 def validate_password_reset(world: World, token: str) -> OneTimeToken:
@@ -59,7 +83,13 @@ def reset_password(world: World, wish: Reset) -> None:
     if account is None:
         raise LinkNotFound(field="token")
     name = PersonName(account.first_name, account.last_name, account.name)
-    check_password(world, wish.new_password, words=context_words(account.email, name), field="new_password")
+    check_password(
+        world,
+        wish.new_password,
+        words=context_words(account.email, name),
+        field="new_password",
+        second_factor=account.two_factor_enabled,
+    )
     if world.passwords.verify(wish.new_password, account.password_hash):
         raise PasswordUnchanged(field="new_password")
     password_hash = world.passwords.hash(wish.new_password)
@@ -73,8 +103,21 @@ def reset_password(world: World, wish: Reset) -> None:
         proven = tx.accounts.verify_email(account.id, email=used.email, now=now)
         tx.throttles.clear(password_budget(world, account.id))
         tx.one_time_tokens.discard(account.id, now)
+        tx.challenges.discard(account.id, now)
+        if account.email_verified_at is None:
+            forget_squatter(world, tx, account, now)
         end_sessions(world, tx, account.id, EndReason.PASSWORD, now)
         record(tx.audit, Event.PASSWORD_RESET, now, account_id=account.id, source=wish.source)
         queue_notice(world, tx, MailKind.PASSWORD_CHANGED, proven or account, now)
 
     world.database.write(settle)
+
+
+def forget_squatter(world: World, tx: Transaction, account: Account, now: datetime) -> None:
+    """Undo what was set before the address was proven, now that its owner has: it may be a squatter's (RC-08)."""
+    for factor in tx.factors.of(account.id):
+        tx.factors.remove(factor)
+    tx.factors.set_recovery_codes(account.id, [], now)
+    tx.one_time_tokens.discard(account.id, now)
+    tx.challenges.discard(account.id, now)
+    end_sessions(world, tx, account.id, EndReason.PASSWORD, now)

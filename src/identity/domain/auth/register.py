@@ -16,6 +16,7 @@ from identity.domain.errors import (
     RateLimited,
     TenantNameTaken,
 )
+from identity.domain.factors import Factor, FactorType
 from identity.domain.ids import new_id
 from identity.domain.mails import MailKind
 from identity.domain.notices import charge_address, compose_verification, queue, queue_notice
@@ -69,7 +70,13 @@ def register(world: World, wish: Registration) -> Registered:
     role = world.policy.registration_role(wish.role)
     if role.creates_tenant and not wish.tenant_name:
         raise InvalidRequest("This role needs the name of a tenant to create.", field="tenant_name")
-    check_password(world, wish.password, words=context_words(wish.email, wish.name, wish.tenant_name), field="password")
+    check_password(
+        world,
+        wish.password,
+        words=context_words(wish.email, wish.name, wish.tenant_name),
+        field="password",
+        second_factor=role.requires_mfa,
+    )
     now = world.clock()
     _charge_source(world, wish, now)
     password_hash = world.passwords.hash(wish.password)
@@ -118,6 +125,10 @@ def _write(
     tenant = _create_tenant(world, tx, wish, role, now)
     if tenant is not None:
         membership = tx.tenants.add_membership(NewMembership(account.id, tenant.id, role.key, now))
+    if role.requires_mfa and account.email is not None:
+        # On from the first day: codes by mail, until an app takes over (Z-14).
+        tx.factors.put(Factor(id=new_id(now), account_id=account.id, type=FactorType.EMAIL_OTP, created_at=now))
+        account = replace(account, two_factor_enabled=True)
     if account.email is not None:
         charge_address(world, tx, MailKind.REQUEST_VERIFICATION, account.email, now)
         queue(world, tx, compose_verification(world, tx, account, account.email, now))
@@ -131,7 +142,7 @@ def _write(
         role=role.key,
     )
     opened = None
-    if world.policy.registration.signs_in:
+    if world.policy.registration.signs_in and not account.two_factor_enabled:
         opened = open_session(world, tx, account, tenant, membership, amr=("pwd",), client=wish.client, now=now)
     return _Written(account, tenant, membership, opened)
 

@@ -67,7 +67,7 @@ def set_up(world: World, wish: FirstRun) -> SignedIn:
         raise BootstrapSecretInvalid(field="bootstrap_secret")
     if _HOURS in wish.attributes:
         raise InvalidRequest("Opening hours have a field of their own.", field="attributes")
-    hours = _checked(wish.opening_hours)
+    hours = checked_hours(wish.opening_hours)
     check_password(world, wish.password, words=context_words(wish.email, wish.name, wish.tenant_name), field="password")
     password_hash = world.passwords.hash(wish.password)
     now = world.clock()
@@ -116,9 +116,9 @@ def set_up(world: World, wish: FirstRun) -> SignedIn:
     return issue_tokens(world, world.database.write(complete), now)
 
 
-def _checked(week: tuple[OpeningHours, ...]) -> list[dict[str, object]]:
+def checked_hours(week: tuple[OpeningHours, ...], *, field: str = "opening_hours") -> list[dict[str, object]]:
     """The opening hours as attributes. Raises InvalidRequest naming the day that closes before it opens."""
     for index, day in enumerate(week):
         if not day.is_closed and (day.open_time or "") >= (day.close_time or ""):
-            raise InvalidRequest("A day must open before it closes.", field=f"opening_hours[{index}].close_time")
+            raise InvalidRequest("A day must open before it closes.", field=f"{field}[{index}].close_time")
     return [asdict(day) for day in week]

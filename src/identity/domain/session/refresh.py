@@ -19,6 +19,7 @@ from identity.domain.errors import (
 )
 from identity.domain.mails import MailKind
 from identity.domain.notices import queue_notice
+from identity.domain.places import described
 from identity.domain.ports import RefreshClaim, Transaction, World
 from identity.domain.sessions import EndReason, Place, Presented, Session, classify
 from identity.domain.sign_in import Tokens, announce, mint
@@ -51,8 +52,8 @@ def rotation(
     def rotate(tx: Transaction) -> Rotated | DomainError:
         session = tx.sessions.rotate(claim.session_id, counter=claim.counter, now=now, idle=lifetimes.session_idle)
         outcome = _refused(world, tx, claim, source, now) if session is None else Rotated(session, now)
-        if with_account and isinstance(outcome, Rotated):
-            return replace(outcome, place=tx.sessions.describe(outcome.session.id))
+        if (with_account or world.policy.claims) and isinstance(outcome, Rotated):
+            return replace(outcome, place=described(world, tx, outcome.session.id))
         return outcome
 
     return rotate
@@ -62,7 +63,7 @@ def finish(world: World, outcome: Rotated | DomainError) -> tuple[Rotated, Token
     """The rotated session and its tokens. Raises the refusal, now that it is committed."""
     if isinstance(outcome, DomainError):
         raise outcome
-    return outcome, mint(world, outcome.session, outcome.at)
+    return outcome, mint(world, outcome.session, outcome.at, outcome.place.account if outcome.place else None)
 
 
 def _refused(

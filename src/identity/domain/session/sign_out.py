@@ -11,8 +11,12 @@ from identity.domain.sessions import EndReason
 from identity.domain.sign_in import announce
 
 
-def sign_out(world: World, caller: Caller | None, refresh_token: str | None, source: Source) -> None:
+def sign_out(
+    world: World, caller: Caller | None, refresh_token: str | None, push_token: str | None, source: Source
+) -> None:
     """End the caller's session and the refresh token's; what is over or unknown changes nothing (Z-17).
+
+    The push devices of a session go with it, and `push_token` if it is the account's.
 
     A refresh token of any age is good enough: whoever holds one can only end what it once opened.
     """
@@ -25,11 +29,14 @@ def sign_out(world: World, caller: Caller | None, refresh_token: str | None, sou
     if not wanted:
         return
     now = world.clock()
+    push_digest = world.secrets.digest(push_token) if push_token else None
 
     def end(tx: Transaction) -> None:
         for session_id in sorted(wanted):
             session = tx.sessions.revoke(session_id, now=now, reason=EndReason.SIGNED_OUT)
             if session is not None:
+                if push_digest is not None:
+                    tx.push_devices.remove(session.account_id, digest=push_digest)
                 announce(world, tx, [session], now)
                 record(
                     tx.audit,

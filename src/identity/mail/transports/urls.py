@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from identity.mail.hosts import is_host, is_loopback
 from identity.mail.transports.base import MailUrlInvalid, Transport
 from identity.mail.transports.console import ConsoleTransport
 from identity.mail.transports.file import FileTransport
@@ -60,10 +60,10 @@ def _relay(parts: SplitResult) -> Relay:
     except ValueError:
         # The text of this error may quote a piece of the password.
         raise MailUrlInvalid(f"The mail URL's port is not a number. Write {_SMTP_FORM}. {_ESCAPES}") from None
-    if not host or not _is_host(host) or port == 0 or parts.path not in ("", "/") or parts.fragment:
+    if not host or not is_host(host) or port == 0 or parts.path not in ("", "/") or parts.fragment:
         raise MailUrlInvalid(f"The mail URL needs a host and no path. Write {_SMTP_FORM}. {_ESCAPES}")
     credentials = _credentials(parts)
-    loopback = _is_loopback(host)
+    loopback = is_loopback(host)
     if parts.scheme == "smtps":
         if parts.query:
             raise MailUrlInvalid("smtps:// takes no options, it is always encrypted. Remove what follows the ?.")
@@ -95,19 +95,3 @@ def _starttls(query: str, default: Encryption) -> Encryption:
             raise MailUrlInvalid(
                 "The only option of smtp:// is starttls. Write ?starttls=required, if-offered or off, or nothing."
             )
-
-
-def _is_host(host: str) -> bool:
-    try:
-        return bool(host.encode("idna"))
-    except UnicodeError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

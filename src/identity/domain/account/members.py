@@ -1,0 +1,81 @@
+"""Members: accounts seen from a tenant, and who may touch whom there.
+
+Nobody acts on somebody of a higher level, gives a role above their own, or leaves the tenant without
+an active administrator; what belongs to another tenant does not exist (AZ-02, AZ-03).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from identity.domain.accounts import Account, AccountStatus
+from identity.domain.callers import Caller
+from identity.domain.errors import LastAdmin, NotFound, PermissionDenied, RoleNotAllowed
+from identity.domain.policy import Role
+from identity.domain.ports import Transaction, World
+from identity.domain.roles import role_of
+from identity.domain.tenants import Membership, Tenant
+
+ADMINISTERS = ("accounts", "edit")
+"""The permission that makes an administrator: somebody who can let others in and out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account with what it is in a tenant; without a tenant, with the role it has by itself."""
+
+    account: Account
+    membership: Membership | None = None
+    role: Role | None = None
+
+
+def find_member(world: World, tx: Transaction, caller: Caller, account_id: UUID) -> Member:
+    """An account of the caller's tenant, or the caller's own. Raises NotFound, for foreign ones too."""
+    account = tx.accounts.hold(account_id)
+    if account is None:
+        raise NotFound(field="id")
+    membership = tx.tenants.membership(account_id, caller.tenant_id) if caller.tenant_id else None
+    if membership is None and account_id != caller.account_id:
+        raise NotFound(field="id")
+    key = membership.role if membership else account.role
+    return Member(account, membership, role_of(world.policy, tx.roles, caller.tenant_id, key))
+
+
+def check_reach(caller: Caller, member: Member) -> None:
+    """Raises PermissionDenied for the caller itself and for somebody of a higher level."""
+    level = member.role.level if member.role else 0
+    if member.account.id == caller.account_id or level > caller.level:
+        raise PermissionDenied(field="id")
+
+
+def grantable_role(world: World, tx: Transaction, tenant: Tenant, caller: Caller, key: str) -> Role:
+    """A role that the caller may give. Raises RoleNotAllowed or PermissionDenied."""
+    role = role_of(world.policy, tx.roles, tenant.id, key)
+    if role is None:
+        raise RoleNotAllowed(field="role")
+    if role.level > caller.level:
+        raise PermissionDenied(field="role")
+    return role
+
+
+def keep_an_administrator(world: World, tx: Transaction, tenant: Tenant) -> None:
+    """Raises LastAdmin, and so undoes the unit, when no active administrator is left in the tenant."""
+    # The tenant's row is the queue for everybody who might be taking the last but one away.
+    tx.tenants.hold(tenant.id)
+    resource, action = ADMINISTERS
+    for key in tx.tenants.roles_of_active_members(tenant.id):
+        role = role_of(world.policy, tx.roles, tenant.id, key)
+        if role is not None and role.permissions.get(resource, {}).get(action, False):
+            return
+    raise LastAdmin()
+
+
+def is_active(account: Account) -> bool:
+    """Whether the account may sign in as far as its status goes."""
+    return account.status is AccountStatus.ACTIVE
+
+
+def with_account(member: Member, account: Account) -> Member:
+    """The same member after the account changed."""
+    return replace(member, account=account)

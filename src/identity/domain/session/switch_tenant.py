@@ -1,0 +1,47 @@
+"""SwitchTenant: the same person, in another of their tenants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from identity.domain.callers import Caller, Source
+from identity.domain.errors import DomainError, MfaRequired, SessionRevoked, TenantNotFound
+from identity.domain.factors import AMR
+from identity.domain.mfa_policy import is_mfa_required
+from identity.domain.ports import Transaction, World
+from identity.domain.sessions import EndReason, Place
+from identity.domain.sign_in import Client, SignedIn, accept, announce, issue_tokens, open_session
+
+
+def switch_tenant(
+    world: World, caller: Caller, *, tenant_id: UUID | None, tenant_slug: str | None, source: Source
+) -> SignedIn:
+    """Open a session in another tenant of the caller's, in place of the present one (SE-05).
+
+    Its absolute end and the moment of the sign-in stay what they were: switching proves nothing anew.
+    Raises TenantNotFound, MfaRequired or what the gate refuses with.
+    """
+    now = world.clock()
+
+    def switch(tx: Transaction) -> Place | DomainError:
+        account = tx.accounts.hold(caller.account_id)
+        old = tx.sessions.get(caller.session_id)
+        if account is None or old is None or not old.is_live(now):
+            raise SessionRevoked()
+        places = tx.tenants.memberships(account.id)
+        wanted = [place for place in places if place[0].id == tenant_id or place[0].slug == tenant_slug]
+        if not wanted:
+            raise TenantNotFound(field="tenant_id" if tenant_id else "tenant_slug")
+        tenant, membership = wanted[0]
+        has_factor = any(method in old.amr for method in AMR.values())
+        if is_mfa_required(world, tx, account, [(tenant, membership)]) and not has_factor:
+            raise MfaRequired()
+        client = Client(old.device, old.origin, old.remembered, replace(source, user_agent=old.user_agent))
+        opened = open_session(world, tx, account, tenant, membership, amr=old.amr, client=client, now=now, replaces=old)
+        if isinstance(opened, Place):
+            ended = tx.sessions.revoke(old.id, now=now, reason=EndReason.MEMBERSHIP)
+            announce(world, tx, [ended] if ended else [], now)
+        return opened
+
+    return issue_tokens(world, accept(world.database.write(switch)), now)
