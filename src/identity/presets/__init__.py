@@ -34,7 +34,10 @@ def load_policy(name: str, overrides: Mapping[str, Any] | None = None) -> Policy
     values = tomllib.loads((files(__name__) / f"{name}.toml").read_text())
     merged = _laid_over(values, overrides or {})
     if isinstance(roles := merged["roles"], dict):
-        merged["roles"] = {key: {**role, "key": key} if isinstance(role, dict) else role for key, role in roles.items()}
+        merged["roles"] = {
+            key: {**role, "key": key, "number": number} if isinstance(role, dict) else role
+            for number, (key, role) in enumerate(roles.items(), start=1)
+        }
     try:
         return _POLICY.validate_python(merged)
     except ValidationError as error:
