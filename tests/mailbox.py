@@ -65,6 +65,18 @@ class Mailbox(Sink):
         assert found, f"no mail with a secret arrived for {address}"
         return found[-1]
 
+    async def alone(self, address: str, pattern: str, count: int = 1) -> str:
+        """What stands alone on a line of an address's mails and matches, once `count` mails have such a line."""
+        found: list[str] = []
+
+        def arrived() -> bool:
+            found[:] = [line for mail in self.of(address) for line in lines_of(mail) if re.fullmatch(pattern, line)]
+            return len(found) >= count
+
+        await self._until(arrived)
+        assert len(found) >= count, f"{len(found)} of {count} such lines arrived"
+        return found[-1]
+
     async def _until(self, arrived: Callable[[], bool]) -> None:
         def wait() -> None:
             with self._arrived:
@@ -83,3 +95,8 @@ def text_of(mail: EmailMessage) -> str:
 def secrets_of(mail: EmailMessage) -> list[str]:
     """The secrets that stand alone on a line of a mail's text: one, or none."""
     return [line.strip() for line in text_of(mail).splitlines() if _SECRET.fullmatch(line.strip())]
+
+
+def lines_of(mail: EmailMessage) -> list[str]:
+    """The lines of a mail's text, without the space around them."""
+    return [line.strip() for line in text_of(mail).splitlines()]

@@ -27,8 +27,12 @@ from identity.store.tables import audit_events
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import resources_pb2 as resources
 from identity_pb.v1 import session_service_pb2 as sessions
+from identity_pb.v1.account_service_pb2_grpc import AccountServiceStub
 from identity_pb.v1.auth_service_pb2_grpc import AuthServiceStub
+from identity_pb.v1.factor_service_pb2_grpc import FactorServiceStub
+from identity_pb.v1.invite_service_pb2_grpc import InviteServiceStub
 from identity_pb.v1.session_service_pb2_grpc import SessionServiceStub
+from identity_pb.v1.tenant_service_pb2_grpc import TenantServiceStub
 
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
@@ -50,6 +54,10 @@ class Client:
         # The generated types follow the channel at run time; these name the asynchronous ones.
         self.auth: Any = AuthServiceStub(channel)
         self.sessions: Any = SessionServiceStub(channel)
+        self.factors: Any = FactorServiceStub(channel)
+        self.invites: Any = InviteServiceStub(channel)
+        self.accounts: Any = AccountServiceStub(channel)
+        self.tenants: Any = TenantServiceStub(channel)
 
     async def login(
         self, email: str, password: str = PASSWORD, *, metadata: Metadata = (), **fields: Any

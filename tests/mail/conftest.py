@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.mail.certificate import Certificate, self_signed
 from tests.mail.rig import Outbox, Rig
 from tests.mail.sink import Sink, running
 
@@ -15,6 +16,11 @@ from identity.store.tables import metadata, outbox
 def _no_name_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name in EHLO comes from DNS, which a test must not wait for."""
     monkeypatch.setattr("socket.getfqdn", lambda name="": "client.test")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -19,24 +19,39 @@ from identity.mail.rendering import render
 ID = UUID("0190a1b2-0000-7000-8000-00000000000a")
 DATE = datetime(2026, 3, 1, 14, 3, tzinfo=UTC)
 TOKEN = "q3Jk-_" * 7
+CODE = "073651"
+PASSWORD = "Kd7f-pQ2x-Lm8r-Tz3w"
 VALUES = {
-    "token": TOKEN,
     "name": "Zoë",
     "when": "2026-03-01T14:03:00+00:00",
     "device": "Firefox on Linux",
+    "source": "203.0.113.7",
     "expires_minutes": "60",
+    "tenant_name": "Salon Chloé",
+    "invited_by": "Bram",
+    "role_name": "Manager",
+    "who": "Yara",
 }
+CHOSEN_BY_PEOPLE = ("name", "device", "tenant_name", "invited_by", "role_name", "who")
 KINDS = [kind for kind in MailKind if not kind.is_request]
-WITH_LINK = {MailKind.VERIFY_EMAIL: "verify-email", MailKind.PASSWORD_RESET: "reset-password"}
+WITH_LINK = {
+    MailKind.VERIFY_EMAIL: "verify-email",
+    MailKind.PASSWORD_RESET: "reset-password",
+    MailKind.INVITE: "accept-invite",
+    MailKind.UNLOCK_ACCOUNT: "unlock-account",
+}
+SECRET = {
+    **dict.fromkeys(WITH_LINK, ("token", TOKEN)),
+    MailKind.SIGN_IN_CODE: ("code", CODE),
+    MailKind.TEMPORARY_PASSWORD: ("password", PASSWORD),
+}
 
 
 def rendered(kind: MailKind = MailKind.VERIFY_EMAIL, locale: str = "en", **changes: str) -> EmailMessage:
     """The message as a recipient's program sees it: through its bytes."""
     public_url = changes.pop("public_url", "https://id.example")
     recipient = changes.pop("recipient", "ada@example.org")
-    values = {**VALUES, **changes}
-    if kind not in WITH_LINK:
-        del values["token"]
+    values = {**VALUES, **dict([SECRET[kind]] if kind in SECRET else []), **changes}
     message = render(
         kind,
         locale,

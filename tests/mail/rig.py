@@ -14,8 +14,10 @@ from sqlalchemy import Connection, Row, select
 
 from identity.domain.ids import new_id
 from identity.domain.mails import MailKind, OutboxMail
+from identity.mail.carriers import Carrier, MailCarrier, SmsCarrier
 from identity.mail.dispatcher import Dispatcher, Outcome
 from identity.mail.letterhead import Letterhead
+from identity.mail.sms import SmsTransport
 from identity.mail.transports import Transport
 from identity.store.tables import outbox
 from identity.store.transaction import Transaction
@@ -117,13 +119,18 @@ class Rig:
     def worker(
         self, transport: Transport, resolve: Callable[[OutboxMail], OutboxMail | None] = knows_nobody
     ) -> Dispatcher:
+        return self._worker(MailCarrier(transport, LETTERHEAD), resolve)
+
+    def sms_worker(self, transport: SmsTransport) -> Dispatcher:
+        return self._worker(SmsCarrier(transport, "Acme"), knows_nobody)
+
+    def _worker(self, carrier: Carrier, resolve: Callable[[OutboxMail], OutboxMail | None]) -> Dispatcher:
         return Dispatcher(
             self.database,
             self.vault,
             resolve,
-            transport,
+            carrier,
             self.clock,
-            LETTERHEAD,
             lambda kind, outcome: self.outcomes.append((kind, outcome)),
         )
 

@@ -3,7 +3,19 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.mail.reading import ID, KINDS, TOKEN, WITH_LINK, Page, every_kind, everywhere, part, rendered
+from tests.mail.reading import (
+    CHOSEN_BY_PEOPLE,
+    ID,
+    KINDS,
+    SECRET,
+    TOKEN,
+    WITH_LINK,
+    Page,
+    every_kind,
+    everywhere,
+    part,
+    rendered,
+)
 
 from identity.domain.mails import MailKind
 from identity.mail.rendering import AddressInvalid
@@ -71,13 +83,23 @@ def test_N_37_exactly_one_recipient(recipient: str) -> None:
 # Secrets and links.
 
 
-@pytest.mark.parametrize("kind", WITH_LINK)
+@pytest.mark.parametrize("kind", SECRET)
 @everywhere
 def test_the_secret_stands_alone_on_a_line(kind: MailKind, locale: str) -> None:
-    lines = part(rendered(kind, locale), "plain").splitlines()
-    assert f"https://id.example/{WITH_LINK[kind]}#token={TOKEN}" in lines
-    assert TOKEN in lines
-    assert sum(TOKEN in line for line in lines) == 2
+    message = rendered(kind, locale)
+    _, secret = SECRET[kind]
+    lines = part(message, "plain").splitlines()
+    link = [f"https://id.example/{WITH_LINK[kind]}#token={TOKEN}"] if kind in WITH_LINK else []
+    assert [line for line in lines if secret in line] == [*link, secret]
+    assert Page(part(message, "html")).words.split().count(secret) == 1
+    assert secret not in message["Subject"]
+
+
+@pytest.mark.parametrize("kind", [MailKind.SIGN_IN_CODE, MailKind.TEMPORARY_PASSWORD])
+def test_what_a_person_types_is_in_no_link(kind: MailKind) -> None:
+    message = rendered(kind)
+    assert "://" not in part(message, "plain")
+    assert "href" not in part(message, "html")
 
 
 def test_the_secret_is_unbroken_in_the_raw_message_where_ascii_allows() -> None:
@@ -87,7 +109,8 @@ def test_the_secret_is_unbroken_in_the_raw_message_where_ascii_allows() -> None:
 
 @pytest.mark.parametrize("kind", WITH_LINK)
 def test_RC_04_links_come_from_the_public_url_only(kind: MailKind) -> None:
-    message = rendered(kind, public_url="https://id.example/base/", name="https://evil.example", device="evil.example")
+    evil = dict.fromkeys(CHOSEN_BY_PEOPLE, "https://evil.example")
+    message = rendered(kind, public_url="https://id.example/base/", **evil)
     page = Page(part(message, "html"))
     links = [value for name, value in page.attributes if name in ("href", "src", "action", "background")]
     expected = f"https://id.example/base/{WITH_LINK[kind]}#token={TOKEN}"
@@ -107,8 +130,9 @@ def test_a_token_cannot_leave_its_place() -> None:
     assert "#token=x%22%3E%3Cscript%3E%26%23" in part(message, "plain")
     assert "script" not in Page(part(message, "html")).tags
     for token in ("a b", "a\nb", "é"):
-        with pytest.raises(ValueError, match="printable ASCII"):
-            rendered(token=token)
+        for kind, (value, _) in SECRET.items():
+            with pytest.raises(ValueError, match="printable ASCII"):
+                rendered(kind, **{value: token})
 
 
 # Hostile values.
@@ -128,7 +152,7 @@ HOSTILE = [
 @everywhere
 def test_LO_03_hostile_names_are_inert(hostile: str, kind: MailKind, locale: str) -> None:
     harmless = rendered(kind, locale)
-    message = rendered(kind, locale, name=hostile, device=hostile)
+    message = rendered(kind, locale, **dict.fromkeys(CHOSEN_BY_PEOPLE, hostile))
     assert message.keys() == harmless.keys()
     assert Page(part(message, "html")).tags == Page(part(harmless, "html")).tags
     assert len(part(message, "plain").split("\n\n")) == len(part(harmless, "plain").split("\n\n"))
@@ -139,7 +163,20 @@ def test_LO_03_hostile_names_are_inert(hostile: str, kind: MailKind, locale: str
 @every_kind
 @everywhere
 def test_N_23_the_subject_repeats_no_name(kind: MailKind, locale: str) -> None:
-    assert "Mallory" not in rendered(kind, locale, name="Mallory", device="Mallory")["Subject"]
+    assert "Mallory" not in rendered(kind, locale, **dict.fromkeys(CHOSEN_BY_PEOPLE, "Mallory"))["Subject"]
+
+
+@everywhere
+def test_LO_03_where_a_sign_in_came_from_is_an_address_or_nothing(locale: str) -> None:
+    for source, shown in (
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:DB8::7", "2001:db8::7"),
+        ("fe80::1%x.evil", "fe80::1"),
+    ):
+        assert shown in part(rendered(MailKind.NEW_DEVICE, locale, source=source), "plain")
+        assert "evil" not in part(rendered(MailKind.NEW_DEVICE, locale, source=source), "plain")
+    with pytest.raises(ValueError, match="does not appear to be"):
+        rendered(MailKind.NEW_DEVICE, locale, source="https://evil.example")
 
 
 def test_html_loads_nothing_and_runs_nothing() -> None:

@@ -6,7 +6,7 @@ import re
 
 import jinja2
 import pytest
-from tests.mail.reading import DATE, KINDS, VALUES, WITH_LINK, Page, every_kind, everywhere, part, rendered
+from tests.mail.reading import DATE, KINDS, SECRET, VALUES, WITH_LINK, Page, every_kind, everywhere, part, rendered
 
 from identity.domain.mails import MailKind
 from identity.mail.letters import LANGUAGES, write
@@ -94,8 +94,52 @@ def test_a_mail_to_nobody_in_particular_still_greets(locale: str) -> None:
     assert re.fullmatch(r"\w+,", greeting)
 
 
-def test_a_device_that_is_not_known_is_left_out() -> None:
-    assert "()" not in part(rendered(MailKind.SESSION_REUSED, device=""), "plain")
+def said(kind: MailKind, locale: str, **changes: str) -> str:
+    return re.sub(r"[ \n]+", " ", part(rendered(kind, locale, **changes), "plain"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (MailKind.INVITE, ("Bram", "Salon Chloé", "Manager", "Acme")),
+        (MailKind.INVITE_ACCEPTED, ("Yara", "2026", "14:03")),
+        (MailKind.INVITE_DECLINED, ("Yara", "2026", "14:03")),
+        (MailKind.TEMPORARY_PASSWORD, ("Salon Chloé", "Acme")),
+        (MailKind.FACTOR_CHANGED, ("2026", "14:03")),
+        (MailKind.NEW_DEVICE, ("(Firefox on Linux)", "203.0.113.7", "2026", "14:03")),
+    ],
+)
+@everywhere
+def test_LO_03_a_mail_says_who_and_what_it_is_about(kind: MailKind, names: tuple[str, ...], locale: str) -> None:
+    assert [name for name in names if name not in said(kind, locale)] == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SECRET if kind is not MailKind.VERIFY_EMAIL])
+@everywhere
+def test_a_secret_comes_with_its_end(kind: MailKind, locale: str) -> None:
+    words = {"en": "within 7 days", "fr": "7 jours", "nl": "binnen 7 dagen"}
+    assert words[locale] in said(kind, locale, expires_minutes="10080")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [MailKind.PASSWORD_RESET, MailKind.SIGN_IN_CODE, MailKind.TEMPORARY_PASSWORD],
+)
+@everywhere
+def test_N_23_a_mail_with_a_secret_says_never_to_pass_it_on(kind: MailKind, locale: str) -> None:
+    words = {"en": "Never pass", "fr": "Ne transmettez jamais", "nl": "nooit door"}
+    assert words[locale] in said(kind, locale)
+
+
+@everywhere
+def test_what_is_not_known_is_left_out(locale: str) -> None:
+    assert "()" not in said(MailKind.SESSION_REUSED, locale, device="")
+    unknown = said(MailKind.NEW_DEVICE, locale, device="", source="")
+    assert "()" not in unknown
+    assert not re.search(r" [.,]", unknown)
+    opening = said(MailKind.INVITE, locale, name="", invited_by="")
+    assert "Bram" not in opening
+    assert "Salon Chloé" in opening
 
 
 def test_a_value_that_is_missing_is_an_error_not_a_gap() -> None:

@@ -1,0 +1,55 @@
+"""A company with its owner and members, as many tests need one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+
+from tests.running import PASSWORD, Metadata, Running, bearer, new_email
+
+from identity_pb.v1 import invite_service_pb2 as invites
+from identity_pb.v1 import resources_pb2 as resources
+
+_numbers = count(1)
+
+
+@dataclass
+class Person:
+    """Somebody signed in."""
+
+    email: str
+    session: resources.SessionResult
+
+    @property
+    def id(self) -> str:
+        return self.session.account.id
+
+    @property
+    def metadata(self) -> Metadata:
+        return bearer(self.session.tokens.access_token)
+
+
+async def company(service: Running) -> Person:
+    """The owner of a new company."""
+    email = await service.verified(role="owner", tenant_name=f"Company {next(_numbers)}")
+    return Person(email, await service.login(email))
+
+
+async def invited(service: Running, owner: Person, role: str = "user", email: str | None = None) -> tuple[str, str]:
+    """An address that a company invited, and the token that the mail brought."""
+    email = email or new_email()
+    wish = invites.CreateInviteRequest(email=email, role=role, locale="en")
+    await service.invites.CreateInvite(wish, metadata=owner.metadata)
+    return email, await service.mailbox.token(email)
+
+
+async def member(service: Running, owner: Person, role: str = "user") -> Person:
+    """A new member of a company."""
+    email, token = await invited(service, owner, role)
+    accepted = await service.invites.AcceptInvite(accept(token))
+    return Person(email, accepted.session)
+
+
+def accept(token: str, password: str = PASSWORD) -> invites.AcceptInviteRequest:
+    """A newcomer's answer to an invitation."""
+    return invites.AcceptInviteRequest(token=token, password=password, first_name="Jane", last_name="Smith")

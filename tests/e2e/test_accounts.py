@@ -1,0 +1,155 @@
+"""Accounts: who may see, change, disable and delete whom (AZ-02, AZ-03, N-18, N-19)."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
+from tests.company import company, member
+from tests.running import PASSWORD, Running, new_email, refused
+
+from identity_pb.v1 import account_service_pb2 as pb
+from identity_pb.v1 import auth_service_pb2 as auth
+from identity_pb.v1 import session_service_pb2 as sessions
+
+
+async def test_AZ_02_accounts_of_another_tenant_do_not_exist(service: Running) -> None:
+    """Every call that names an account answers alike for a foreign one and for none at all."""
+    one, two = await company(service), await company(service)
+    theirs = await member(service, two)
+    for account_id in (theirs.id, str(uuid4())):
+        for call in (
+            service.accounts.GetAccount(pb.GetAccountRequest(id=account_id), metadata=one.metadata),
+            service.accounts.UpdateAccount(rename(account_id, "Mallory"), metadata=one.metadata),
+            service.accounts.SetAccountStatus(disable(account_id), metadata=one.metadata),
+            service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=account_id), metadata=one.metadata),
+            service.sessions.ListSessions(sessions.ListSessionsRequest(account_id=account_id), metadata=one.metadata),
+        ):
+            assert (await refused(call)).code is grpc.StatusCode.NOT_FOUND
+    listed = await service.accounts.ListAccounts(pb.ListAccountsRequest(), metadata=one.metadata)
+    assert [row.account.id for row in listed.members] == [one.id]
+
+
+async def test_AZ_01_members_run_nothing_but_their_own_profile(service: Running) -> None:
+    """Without the permission somebody may read and rename themselves, and that is all."""
+    owner = await company(service)
+    plain, other = await member(service, owner), await member(service, owner)
+    renamed = await service.accounts.UpdateAccount(rename(plain.id, "Janet"), metadata=plain.metadata)
+    assert renamed.account.first_name == "Janet" and renamed.account.name == "Janet Smith"
+    for call in (
+        service.accounts.ListAccounts(pb.ListAccountsRequest(), metadata=plain.metadata),
+        service.accounts.GetAccount(pb.GetAccountRequest(id=other.id), metadata=plain.metadata),
+        service.accounts.UpdateAccount(rename(other.id, "Mallory"), metadata=plain.metadata),
+        service.accounts.UpdateAccount(give_role(plain.id, "owner"), metadata=plain.metadata),
+        service.accounts.CreateAccount(pb.CreateAccountRequest(email=new_email()), metadata=plain.metadata),
+        service.accounts.SetAccountStatus(disable(other.id), metadata=plain.metadata),
+        service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=other.id), metadata=plain.metadata),
+    ):
+        assert (await refused(call)).reason == "PERMISSION_DENIED"
+
+
+async def test_N_18_a_disabled_account_does_nothing_any_more(service: Running) -> None:
+    """Disabling ends live tokens and every way to new ones; enabling gives them back."""
+    owner = await company(service)
+    person = await member(service, owner)
+    done = await service.accounts.SetAccountStatus(disable(person.id), metadata=owner.metadata)
+    assert done.sessions_ended == 1
+    assert (await refused(service.get_session(person.session.tokens.access_token))).reason == "SESSION_REVOKED"
+    assert (await refused(service.refresh(person.session.tokens.refresh_token))).reason == "SESSION_REVOKED"
+    attempt = auth.LoginRequest(identifier=person.email, password=PASSWORD)
+    assert (await refused(service.auth.Login(attempt))).reason == "INVALID_CREDENTIALS"
+    enable = pb.SetAccountStatusRequest(id=person.id, action=pb.ACCOUNT_ACTION_ENABLE)
+    await service.accounts.SetAccountStatus(enable, metadata=owner.metadata)
+    await service.login(person.email)
+
+
+async def test_a_tenant_keeps_an_administrator_and_nobody_acts_on_themselves(service: Running) -> None:
+    """The last one who can let others in cannot be taken away, not even by themselves."""
+    owner = await company(service)
+    for call in (
+        service.accounts.SetAccountStatus(disable(owner.id), metadata=owner.metadata),
+        service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=owner.id), metadata=owner.metadata),
+    ):
+        assert (await refused(call)).reason == "PERMISSION_DENIED"
+    demote = give_role(owner.id, "user")
+    assert (await refused(service.accounts.UpdateAccount(demote, metadata=owner.metadata))).reason == "LAST_ADMIN"
+    second = await member(service, owner, "owner")
+    await service.accounts.UpdateAccount(demote, metadata=owner.metadata)
+    assert (await refused(service.get_session(owner.session.tokens.access_token))).reason == "SESSION_REVOKED"
+    listed = await service.accounts.ListAccounts(pb.ListAccountsRequest(role="owner"), metadata=second.metadata)
+    assert [row.account.id for row in listed.members] == [second.id]
+
+
+async def test_N_19_a_deleted_person_leaves_nothing_but_the_audit(service: Running) -> None:
+    """The address is free again, tokens are dead, and the journal still names the bare id."""
+    owner = await company(service)
+    person = await member(service, owner)
+    await service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=person.id), metadata=owner.metadata)
+    assert (await refused(service.get_session(person.session.tokens.access_token))).reason == "SESSION_REVOKED"
+    attempt = auth.LoginRequest(identifier=person.email, password=PASSWORD)
+    assert (await refused(service.auth.Login(attempt))).reason == "INVALID_CREDENTIALS"
+    wish = pb.CreateAccountRequest(email=person.email, name="Somebody else")
+    again = await service.accounts.CreateAccount(wish, metadata=owner.metadata)
+    assert again.account.id != person.id and again.account.number > person.session.account.number
+
+
+async def test_a_list_filters_orders_and_pages(service: Running) -> None:
+    """Names from A, words that begin so, roles, and pages that hold everything once."""
+    owner = await company(service)
+    for name in ("Zoe Quick", "anna Brown", "Bob Quince", "Carl_ 100%"):
+        wish = pb.CreateAccountRequest(email=new_email(), name=name)
+        await service.accounts.CreateAccount(wish, metadata=owner.metadata)
+
+    async def names(**fields: object) -> list[str]:
+        found, token = [], ""
+        while True:
+            request = pb.ListAccountsRequest(page_size=2, page_token=token, **fields)  # type: ignore[arg-type]
+            page = await service.accounts.ListAccounts(request, metadata=owner.metadata)
+            found += [row.account.name for row in page.members]
+            token = page.next_page_token
+            if not token:
+                return found
+
+    everybody = await names()
+    assert everybody == sorted(everybody, key=str.lower) and len(everybody) == 5
+    assert await names(query="qui") == ["Bob Quince", "Zoe Quick"]
+    assert await names(query="100%") == ["Carl_ 100%"]
+    assert await names(role="user", order=pb.ACCOUNT_ORDER_NEWEST) == [
+        "Carl_ 100%",
+        "Bob Quince",
+        "anna Brown",
+        "Zoe Quick",
+    ]
+
+
+async def test_RC_09_the_temporary_password_is_only_in_the_mail(service: Running) -> None:
+    """The administrator never sees it; it dies after a day, and with its first use."""
+    owner = await company(service)
+    email = new_email()
+    created = await service.accounts.CreateAccount(
+        pb.CreateAccountRequest(email=email, name="New", locale="en"), metadata=owner.metadata
+    )
+    temporary = await service.mailbox.alone(email, "[A-Za-z0-9]{4}(-[A-Za-z0-9]{4}){3}")
+    assert temporary not in str(created)
+    service.clock.advance(hours=24)
+    attempt = auth.LoginRequest(identifier=email, password=temporary)
+    assert (await refused(service.auth.Login(attempt))).reason == "INVALID_CREDENTIALS"
+
+
+def rename(account_id: str, first_name: str) -> pb.UpdateAccountRequest:
+    return pb.UpdateAccountRequest(
+        id=account_id,
+        changes=pb.AccountChanges(first_name=first_name),
+        update_mask=FieldMask(paths=["first_name"]),
+    )
+
+
+def give_role(account_id: str, role: str) -> pb.UpdateAccountRequest:
+    return pb.UpdateAccountRequest(
+        id=account_id, changes=pb.AccountChanges(role=role), update_mask=FieldMask(paths=["role"])
+    )
+
+
+def disable(account_id: str) -> pb.SetAccountStatusRequest:
+    return pb.SetAccountStatusRequest(id=account_id, action=pb.ACCOUNT_ACTION_DISABLE)

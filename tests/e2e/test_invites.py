@@ -1,0 +1,203 @@
+"""Invitations: who may invite, what a token is good for, and the one end each invitation has (RC-07, F-05)."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID, uuid4
+
+import grpc
+import pytest
+from sqlalchemy import update
+from tests.company import Person, accept, company, invited, member
+from tests.running import PASSWORD, Running, new_email, refused
+
+from identity.store.tables import accounts as account_rows
+from identity.store.tables import memberships as membership_rows
+from identity_pb.v1 import auth_service_pb2 as auth
+from identity_pb.v1 import invite_service_pb2 as pb
+
+
+async def test_AZ_01_inviting_needs_the_permission(service: Running) -> None:
+    """A member whose role has no `invites` cannot invite."""
+    plain = await member(service, await company(service))
+    wish = pb.CreateInviteRequest(email=new_email(), role="user")
+    no = await refused(service.invites.CreateInvite(wish, metadata=plain.metadata))
+    assert (no.code, no.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+
+
+async def test_AZ_03_nobody_grants_a_role_above_their_own(service: Running) -> None:
+    """An owner (90) cannot make an administrator (100)."""
+    owner = await company(service)
+    wish = pb.CreateInviteRequest(email=new_email(), role="admin")
+    no = await refused(service.invites.CreateInvite(wish, metadata=owner.metadata))
+    assert no.reason == "PERMISSION_DENIED"
+    unknown = await refused(
+        service.invites.CreateInvite(pb.CreateInviteRequest(email=new_email(), role="king"), metadata=owner.metadata)
+    )
+    assert unknown.reason == "ROLE_NOT_ALLOWED"
+
+
+async def test_AZ_02_a_foreign_invitation_does_not_exist(service: Running) -> None:
+    """Another tenant's invitation is as absent as one that never was, for every call that names one."""
+    one, two = await company(service), await company(service)
+    wish = pb.CreateInviteRequest(email=new_email(), role="user")
+    made = await service.invites.CreateInvite(wish, metadata=one.metadata)
+    for invite_id in (made.invite.id, str(uuid4())):
+        for call in (
+            service.invites.GetInvite(pb.GetInviteRequest(id=invite_id), metadata=two.metadata),
+            service.invites.ResendInvite(pb.ResendInviteRequest(id=invite_id), metadata=two.metadata),
+            service.invites.RevokeInvite(pb.RevokeInviteRequest(id=invite_id), metadata=two.metadata),
+        ):
+            no = await refused(call)
+            assert (no.code, no.reason) == (grpc.StatusCode.NOT_FOUND, "INVITE_NOT_FOUND")
+
+
+async def test_F_05_N_08_one_of_32_parallel_accepts_joins(service: Running) -> None:
+    """Whoever wins makes the account; only the winner's password signs in."""
+    email, token = await invited(service, await company(service))
+    passwords = [f"{PASSWORD} {number}" for number in range(32)]
+    answers = await asyncio.gather(
+        *(service.invites.AcceptInvite(accept(token, password)) for password in passwords), return_exceptions=True
+    )
+    winners = [
+        password for password, answer in zip(passwords, answers, strict=True) if not isinstance(answer, BaseException)
+    ]
+    assert len(winners) == 1
+    await service.login(email, winners[0])
+    loser = next(password for password in passwords if password not in winners)
+    no = await refused(service.auth.Login(auth.LoginRequest(identifier=email, password=loser)))
+    assert no.reason == "INVALID_CREDENTIALS"
+
+
+async def test_RC_06_looking_at_an_invitation_never_uses_it_up(service: Running) -> None:
+    """A hundred looks, then the answer works."""
+    _, token = await invited(service, await company(service))
+    for _ in range(100):
+        await service.invites.ValidateInvite(pb.ValidateInviteRequest(token=token))
+    await service.invites.AcceptInvite(accept(token))
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(-1, None), (0, "INVITE_EXPIRED")])
+async def test_RC_02_N_26_an_invitation_ends_exactly_after_seven_days(
+    service: Running, seconds: int, reason: str | None
+) -> None:
+    """A second before the end it holds, at the end it does not, without any sweep."""
+    _, token = await invited(service, await company(service))
+    service.clock.advance(days=7, seconds=seconds)
+    if reason is None:
+        await service.invites.AcceptInvite(accept(token))
+    else:
+        assert (await refused(service.invites.AcceptInvite(accept(token)))).reason == reason
+
+
+async def test_RC_07_the_inviters_right_is_checked_again(service: Running) -> None:
+    """Who was demoted or disabled after inviting cannot let anybody in any more."""
+    for table, key, values in (
+        (membership_rows, membership_rows.c.account_id, {"role": "user"}),
+        (account_rows, account_rows.c.id, {"status": "disabled"}),
+    ):
+        owner = await company(service)
+        _, token = await invited(service, owner)
+        service.execute(update(table).where(key == UUID(owner.id)).values(values))
+        no = await refused(service.invites.AcceptInvite(accept(token)))
+        assert (no.code, no.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INVITE_VOID")
+
+
+async def test_a_newer_invitation_supersedes_and_resending_rotates(service: Running) -> None:
+    """There is one pending invitation for an address, with one live token."""
+    owner = await company(service)
+    email, first = await invited(service, owner)
+    service.clock.advance(seconds=61)
+    made = await service.invites.CreateInvite(pb.CreateInviteRequest(email=email, role="user"), metadata=owner.metadata)
+    second = await service.mailbox.token(email, 2)
+    assert (
+        await refused(service.invites.ValidateInvite(pb.ValidateInviteRequest(token=first)))
+    ).reason == "INVITE_USED"
+    service.clock.advance(seconds=61)
+    await service.invites.ResendInvite(pb.ResendInviteRequest(id=made.invite.id), metadata=owner.metadata)
+    third = await service.mailbox.token(email, 3)
+    old = await refused(service.invites.ValidateInvite(pb.ValidateInviteRequest(token=second)))
+    assert old.reason == "INVITE_NOT_FOUND"
+    await service.invites.AcceptInvite(accept(third))
+
+
+async def test_declining_and_revoking_end_an_invitation_and_block_no_new_one(service: Running) -> None:
+    """Each end is final, is told truthfully, and leaves the way open."""
+    owner = await company(service)
+    email, token = await invited(service, owner)
+    await service.invites.DeclineInvite(pb.DeclineInviteRequest(token=token))
+    assert (await refused(service.invites.AcceptInvite(accept(token)))).reason == "INVITE_USED"
+    service.clock.advance(seconds=61)
+    made = await service.invites.CreateInvite(pb.CreateInviteRequest(email=email, role="user"), metadata=owner.metadata)
+    for _ in range(2):
+        revoked = await service.invites.RevokeInvite(pb.RevokeInviteRequest(id=made.invite.id), metadata=owner.metadata)
+        assert revoked.invite.status == pb.INVITE_STATUS_REVOKED
+    service.clock.advance(seconds=61)
+    await invited_again(service, owner, email)
+
+
+async def test_an_address_that_has_an_account_signs_in_to_accept(service: Running) -> None:
+    """Nobody sets a password for somebody who is here already; the caller's own address decides."""
+    owner = await company(service)
+    known = await service.verified()
+    _, token = await invited(service, owner, email=known)
+    no = await refused(service.invites.AcceptInvite(accept(token)))
+    assert (no.code, no.reason) == (grpc.StatusCode.UNAUTHENTICATED, "SIGN_IN_REQUIRED")
+    stranger = Person("", await service.signed_in())
+    other = await refused(service.invites.AcceptInvite(pb.AcceptInviteRequest(token=token), metadata=stranger.metadata))
+    assert other.reason == "INVITE_EMAIL_MISMATCH"
+    guest = Person(known, await service.login(known))
+    joined = await service.invites.AcceptInvite(pb.AcceptInviteRequest(token=token), metadata=guest.metadata)
+    assert joined.session.tenant.id == owner.session.tenant.id
+    assert (await refused(service.get_session(guest.session.tokens.access_token))).reason == "SESSION_REVOKED"
+
+
+async def test_RC_08_an_invitation_takes_over_an_unproven_account(service: Running) -> None:
+    """A squatter who registered the address first loses it to whoever reads its mail."""
+    owner = await company(service)
+    squatted = await service.registered()
+    await service.mailbox.wait(squatted)
+    service.clock.advance(seconds=61)
+    await service.invites.CreateInvite(
+        pb.CreateInviteRequest(email=squatted, role="user", locale="en"), metadata=owner.metadata
+    )
+    token = await service.mailbox.token(squatted, 2)
+    await service.invites.AcceptInvite(accept(token, "the owner's own passphrase"))
+    no = await refused(service.auth.Login(auth.LoginRequest(identifier=squatted, password=PASSWORD)))
+    assert no.reason == "INVALID_CREDENTIALS"
+    await service.login(squatted, "the owner's own passphrase")
+
+
+async def test_AZ_07_pages_hold_everything_once_and_their_tokens_are_ours(service: Running) -> None:
+    """Five invitations in pages of two, newest first; a forged or foreign token is refused."""
+    owner = await company(service)
+    for _ in range(5):
+        wish = pb.CreateInviteRequest(email=new_email(), role="user")
+        await service.invites.CreateInvite(wish, metadata=owner.metadata)
+        service.clock.advance(seconds=1)
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = await service.invites.ListInvites(
+            pb.ListInvitesRequest(page_size=2, page_token=token), metadata=owner.metadata
+        )
+        seen += [invite.email for invite in page.invites]
+        if not page.next_page_token:
+            break
+        token = page.next_page_token
+    assert len(seen) == len(set(seen)) == 5
+    for forged in (token[:-2] + "AA", "x", token + "A"):
+        request = pb.ListInvitesRequest(page_size=2, page_token=forged)
+        no = await refused(service.invites.ListInvites(request, metadata=owner.metadata))
+        assert (no.reason, no.fields) == ("INVALID_REQUEST", ["page_token"])
+    other = await company(service)
+    foreign = pb.ListInvitesRequest(page_size=2, page_token=token)
+    assert (await refused(service.invites.ListInvites(foreign, metadata=other.metadata))).reason == "INVALID_REQUEST"
+
+
+async def invited_again(service: Running, owner: Person, email: str) -> None:
+    """One more invitation to an address, and its acceptance."""
+    await service.invites.CreateInvite(
+        pb.CreateInviteRequest(email=email, role="user", locale="en"), metadata=owner.metadata
+    )
+    await service.invites.AcceptInvite(accept(await service.mailbox.token(email, 3)))
