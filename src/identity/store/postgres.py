@@ -28,7 +28,8 @@ WRITERS = 8
 # Units that `submit_write` has accepted and not finished.
 QUEUE_LIMIT = 1024
 ATTEMPTS = 3
-_BACKOFF_SECONDS = 0.01
+# Before the second run, and longer before each after that: time for the neighbour to get out of the way.
+_BACKOFF_SECONDS = 0.02
 # What a rollback may take beyond the deadline of its unit, before the connection is given up instead.
 _ROLLBACK_SECONDS = 0.1
 # Nothing of the unit is left in the database, and another run may go better.
@@ -116,7 +117,7 @@ class PostgresDatabase(Database[T]):
         looking = self._breaker.admit()
         for attempt in range(1, ATTEMPTS + 1):
             lease = self._lease(pool, deadline, looking)
-            lease.driver.deadline = deadline
+            lease.driver.deadline, lease.driver.committed = deadline, False
             self._running.unit = True
             try:
                 result = work(lease)
@@ -124,7 +125,7 @@ class PostgresDatabase(Database[T]):
                 verdict = self._take_back(pool, lease, error)
                 if verdict is Verdict.NOT_OURS:
                     raise
-                again = verdict in _WORTH_ANOTHER_RUN and not isinstance(_driver_error(error), CommitInDoubtError)
+                again = verdict in _WORTH_ANOTHER_RUN and not lease.driver.committed
                 if attempt == ATTEMPTS or not again or monotonic() > deadline:
                     report(error, verdict)
                     failure = outward(error, verdict)
@@ -136,7 +137,7 @@ class PostgresDatabase(Database[T]):
             finally:
                 self._running.unit = False
             # Spread, so that two that were in each other's way do not meet again.
-            sleep(random.uniform(0, _BACKOFF_SECONDS * attempt))  # noqa: S311
+            sleep(_BACKOFF_SECONDS * attempt * random.uniform(0.5, 1))  # noqa: S311
         raise AssertionError("the last attempt returns or raises")
 
     def _lease(self, pool: Pool[BoundedConnection], deadline: float, looking: bool) -> Lease[BoundedConnection]:
@@ -161,7 +162,7 @@ class PostgresDatabase(Database[T]):
     ) -> Verdict:
         """Undo what a failed unit did, and keep its connection if it is still good."""
         verdict = judge(error, reading=pool is self._readers)
-        if isinstance(_driver_error(error), NoAnswerError):
+        if isinstance(getattr(error, "orig", error), NoAnswerError):
             self._breaker.failed()
         if verdict in (Verdict.LOST, Verdict.STALE):
             pool.forget(lease)
@@ -194,9 +195,6 @@ def _commit(driver: BoundedConnection) -> None:
         driver.commit()
     except psycopg.Error as error:
         if judge(error) is Verdict.LOST:
+            driver.committed = True
             raise CommitInDoubtError(str(error)) from None
         raise
-
-
-def _driver_error(error: BaseException) -> object:
-    return getattr(error, "orig", error)
