@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from identity.domain.callers import Caller
 from identity.domain.errors import PermissionDenied
 from identity.rpc.caller import Call
-from identity.rpc.work import Lane, Threads, Work, is_hashing
+from identity.rpc.work import Lane, Threads, Work, is_hashing, recall_of
 
 Authorize = Callable[[Caller, str], None]
 """Raises `PermissionDenied` unless the caller's role grants `resource:action` in the active tenant.
@@ -41,6 +41,11 @@ class Runner:
 
     def starter(self, method: Callable[..., Any]) -> Start:
         """Decides, once for a method, how it is started."""
+        recall = recall_of(method)
+        start = self._way_of(method)
+        return start if recall is None else partial(self._start_unless_known, recall, start)
+
+    def _way_of(self, method: Callable[..., Any]) -> Start:
         if inspect.iscoroutinefunction(method):
             return partial(self._start_async, method)
         if is_hashing(method) and self._lane is not None:
@@ -55,6 +60,13 @@ class Runner:
 
     async def close(self) -> None:
         await self._threads.close()
+
+    @staticmethod
+    def _start_unless_known(
+        recall: Callable[[Message], Any], start: Start, call: Call, request: Message, context: Context
+    ) -> Work:
+        known = None if call.access.needs_permission else recall(request)
+        return start(call, request, context) if known is None else Work.ended(known)
 
     def _start_async(
         self, method: Callable[..., Awaitable[Any]], call: Call, request: Message, context: Context

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import grpc
 
-from identity.domain.callers import Caller
 from identity.domain.paging import PageRequest
 from identity.domain.ports import World
 from identity.domain.push_devices import Platform, PushDevice
@@ -26,11 +24,9 @@ from identity.rpc import convert
 from identity.rpc.caller import current_caller, current_source, proven_caller
 from identity.rpc.convert import read
 from identity.rpc.revocations import watch
+from identity.rpc.work import known_by
 from identity_pb.v1 import session_service_pb2 as pb
 from identity_pb.v1.session_service_pb2_grpc import SessionServiceServicer
-
-READERS: Final = 4
-"""Threads that read sessions. How many calls may wait for one is bounded by what the pipeline admits."""
 
 _PLATFORM = {pb.PushPlatform.Value(f"PUSH_PLATFORM_{platform.name}"): platform for platform in Platform}
 
@@ -51,7 +47,6 @@ class SessionService(SessionServiceServicer):
         self._recent = recent
         self._issuer = issuer
         self._audience = audience
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sessions")
 
     async def RefreshSession(
         self, request: pb.RefreshSessionRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -80,17 +75,13 @@ class SessionService(SessionServiceServicer):
         )
         return pb.SignOutResponse()
 
-    async def GetSession(
-        self, request: pb.GetSessionRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> pb.GetSessionResponse:
-        # What is remembered is told from the loop; the database is asked in a thread, since a disk may be slow.
+    def _recall(self, request: pb.GetSessionRequest) -> pb.GetSessionResponse | None:
         caller = current_caller()
-        known = self._recent.recall(caller.account_id, caller.session_id, self._world.clock())
-        if known is not None:
-            return known
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, caller)
+        return self._recent.recall(caller.account_id, caller.session_id, self._world.clock())
 
-    def _read(self, caller: Caller) -> pb.GetSessionResponse:
+    @known_by(_recall)
+    def GetSession(self, request: pb.GetSessionRequest, context: grpc.ServicerContext) -> pb.GetSessionResponse:
+        caller = current_caller()
         page = self._recent.open(caller.account_id)
         place = get_session(self._world, caller)
         session = place.session

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, Protocol, TypeVar
@@ -22,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 RETRY_SECONDS: Final = 1.0
 _HASHES: Final = "__hashes__"
+_RECALL: Final = "__recall__"
 
 
 class Lane(Protocol):
@@ -46,6 +48,26 @@ def is_hashing(method: Callable[..., Any]) -> bool:
     return getattr(method, _HASHES, False)
 
 
+def known_by(recall: Callable[[Any, Any], Any]) -> Callable[[F], F]:
+    """Marks a servicer method whose answer may be known: `recall`, of the same servicer, gives it, or None.
+
+    It is asked first, on the event loop, so that it must be quick and do no I/O; only what is not known costs a
+    thread. Methods that need a permission are never answered so.
+    """
+
+    def mark(method: F) -> F:
+        setattr(method, _RECALL, recall)
+        return method
+
+    return mark
+
+
+def recall_of(method: Callable[..., Any]) -> Callable[[Any], Any] | None:
+    """Gives what answers a bound method where the answer is known, if it has such a thing."""
+    recall = getattr(method, _RECALL, None)
+    return None if recall is None else partial(recall, getattr(method, "__self__", None))
+
+
 class Work:
     """A piece of work that was started, and ends by itself; who waits for it may stop waiting.
 
@@ -63,6 +85,13 @@ class Work:
         self._waiter: asyncio.Future[None] | None = None
         self._at_end: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def ended(cls, result: Any) -> Work:
+        """Gives work that was no work."""
+        work = cls()
+        work._has_ended, work._result = True, result
+        return work
 
     @classmethod
     def start(cls, awaitable: Awaitable[Any]) -> Work:
