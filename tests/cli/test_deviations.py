@@ -13,6 +13,8 @@ from identity.settings import load_settings
 DEPARTURES: list[tuple[str, dict[str, Any]]] = [
     ("PW-01", {"password": {"min_length_single_factor": 14}}),
     ("PW-03", {"password": {"composition": True}}),
+    ("Z-04", {"tells_unknown_tenants": True}),
+    ("Z-10", {"challenges_without_token": True}),
     ("Z-24", {"registration": {"uniform": False}}),
     ("Z-25", {"verified_email_to_sign_in": False}),
     ("JW-03", {"lifetimes": {"access_token": "PT15M1S"}}),
@@ -20,6 +22,7 @@ DEPARTURES: list[tuple[str, dict[str, Any]]] = [
     ("SE-03", {"lifetimes": {"session_idle": "P8D"}}),
     ("SE-03", {"lifetimes": {"session": "P31D"}}),
     ("SE-06", {"max_sessions": 21}),
+    ("LO-03", {"new_device_notice": False}),
     ("RC-02", {"lifetimes": {"password_reset": "PT61M"}}),
     ("RC-02", {"lifetimes": {"email_verification": "PT25H"}}),
     ("RC-02", {"lifetimes": {"temporary_password": "PT25H"}}),

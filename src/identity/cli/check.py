@@ -19,6 +19,7 @@ from identity.crypto.passwords import measure
 from identity.crypto.vault import Vault, VaultError
 from identity.domain.errors import Overloaded, ServiceUnavailable
 from identity.mail.letterhead import Letterhead
+from identity.mail.sms import open_sms
 from identity.mail.transports import PermanentFailure, TemporaryFailure, open_transport
 from identity.presets import load_policy
 from identity.settings import LOWEST_COST, Settings, load_settings
@@ -51,7 +52,7 @@ def run() -> None:
     with plain_errors(), settings_at_fault():
         settings = load_settings()
         wrong = 0
-        for looked_at in (_variables, _policy, _mails, _tls, _hashing, _database):
+        for looked_at in (_variables, _policy, _mails, _texts, _tls, _hashing, _database):
             for finding in looked_at(settings):
                 _show(finding)
                 wrong += finding.level is Level.WRONG
@@ -62,7 +63,7 @@ def run() -> None:
 
 def _show(finding: Finding) -> None:
     mark, style = finding.level.value
-    out.print(Text(f"{mark:<6}", style=style) + Text(f"{finding.subject}: {finding.text}"))
+    out.print(Text.assemble((f"{mark:<6}", style), f"{finding.subject}: {finding.text}"))
 
 
 def _variables(settings: Settings) -> Iterator[Finding]:
@@ -94,6 +95,17 @@ def _mails(settings: Settings) -> Iterator[Finding]:
         transport.close()
     if settings.public_url.startswith("http:") and not settings.is_local:
         yield Finding(Level.LOOK, "Mail", f"links lead to {settings.public_url}; set IDENTITY_PUBLIC_URL to https://…")
+
+
+def _texts(settings: Settings) -> Iterator[Finding]:
+    where = without_secrets(settings.sms_url)
+    transport = open_sms(settings.sms_url)
+    try:
+        transport.check()
+    except (TemporaryFailure, PermanentFailure) as failure:
+        yield Finding(Level.WRONG, "SMS", f"{where} takes none. {failure}")
+    else:
+        yield Finding(Level.FINE, "SMS", where)
 
 
 def _tls(settings: Settings) -> Iterator[Finding]:

@@ -26,6 +26,8 @@ class _Rule(NamedTuple):
 _RULES = (
     _Rule("PW-01", lambda p: p.password.min_length_single_factor < 15, "short passwords are enough without a factor"),
     _Rule("PW-03", lambda p: p.password.composition, "passwords must mix kinds of characters"),
+    _Rule("Z-04", lambda p: p.tells_unknown_tenants, "signing in tells which tenants there are"),
+    _Rule("Z-10", lambda p: p.challenges_without_token, "a sign-in that waits for a code may be named by its address"),
     _Rule("Z-24", lambda p: not p.registration.uniform, "registering tells which addresses are taken"),
     _Rule("Z-25", lambda p: not p.verified_email_to_sign_in, "people sign in before they prove their address"),
     _Rule("JW-03", lambda p: p.lifetimes.access_token > timedelta(minutes=15), "access tokens live over 15 minutes"),
@@ -33,6 +35,7 @@ _RULES = (
     _Rule("SE-03", lambda p: p.lifetimes.session_idle > timedelta(days=7), "idle sessions live over 7 days"),
     _Rule("SE-03", lambda p: p.lifetimes.session > timedelta(days=30), "sessions live over 30 days"),
     _Rule("SE-06", lambda p: p.max_sessions > 20, "an account may have over 20 sessions"),
+    _Rule("LO-03", lambda p: not p.new_device_notice, "nobody is told of a sign-in on a new device"),
     _Rule("RC-02", lambda p: p.lifetimes.password_reset > timedelta(minutes=60), "reset links live over an hour"),
     _Rule("RC-02", lambda p: p.lifetimes.email_verification > timedelta(hours=24), "verify links live over a day"),
     _Rule("RC-02", lambda p: p.lifetimes.temporary_password > timedelta(hours=24), "first passwords live over a day"),

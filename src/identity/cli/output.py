@@ -17,14 +17,14 @@ OUTSIDE = 1
 MISUSE = 2
 """Exit code: the settings or the command line are wrong."""
 
-# Long lines are left to the terminal, so that what is shown can be copied whole.
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Long lines are left to the terminal, so that what is shown can be copied whole; nothing in a text is markup.
+out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def fail(message: str, code: int = MISUSE) -> NoReturn:
     """Say what is wrong and end."""
-    err.print(Text("identity: ", style="bold red") + Text(message))
+    err.print(Text.assemble(("identity: ", "bold red"), message))
     raise typer.Exit(code)
 
 
@@ -35,7 +35,7 @@ def heading(text: str) -> None:
 def fact(label: str, value: str) -> None:
     """One line with a label in front; further lines of the value stand below it."""
     first, *rest = value.splitlines() or [""]
-    out.print(Text(f"  {label:<10}", style="cyan") + Text(first))
+    out.print(Text.assemble((f"  {label:<10}", "cyan"), first))
     for line in rest:
         out.print(Text(" " * 12 + line))
 

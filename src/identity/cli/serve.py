@@ -77,7 +77,8 @@ def _introduce(service: Service, bootstrap_secret: str | None) -> None:
     out.print()
     fact("gRPC", _listens(service))
     fact("Database", _database(settings))
-    fact("Mail", _mail(settings))
+    fact("Mail", _way_out(settings.mail_url, "IDENTITY_MAIL_URL"))
+    fact("SMS", _way_out(settings.sms_url, "IDENTITY_SMS_URL"))
     departures = deviations(service.world.policy, settings)
     fact("Preset", settings.preset + "".join(f"\n{found.requirement}: {found.text}" for found in departures))
     for found in departures:
@@ -134,14 +135,14 @@ def _database(settings: Settings) -> str:
     return f"PostgreSQL, {without_secrets(settings.database)}"
 
 
-def _mail(settings: Settings) -> str:
-    match settings.mail_url.partition(":")[0]:
+def _way_out(url: str, variable: str) -> str:
+    match url.partition(":")[0]:
         case "console":
-            return "printed in this terminal (IDENTITY_MAIL_URL sends it)"
+            return f"printed in this terminal ({variable} sends it)"
         case "file":
-            return f"written to {settings.mail_url.removeprefix('file://')}"
+            return f"written to {url.removeprefix('file://')}"
         case _:
-            return without_secrets(settings.mail_url)
+            return without_secrets(url)
 
 
 def _beside_us(command: str) -> str:
