@@ -21,7 +21,7 @@ __all__ = ["run"]
 def run(console: Console | None = None) -> int:
     """Tell the whole story; 0 only if every step held."""
     log.configure(level="error")
-    story = Story(console or Console(highlight=False, soft_wrap=True))
+    story = Story(console or Console(markup=False, emoji=False, highlight=False, soft_wrap=True))
     return 0 if asyncio.run(_tell(story)) else 1
 
 

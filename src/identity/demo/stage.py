@@ -59,29 +59,33 @@ class Stage:
         self.clock = clock
         self._mails = mails
 
-    async def mail(self, recipient: str, number: int) -> EmailMessage:
-        """The mail of that number, from 1, that somebody got. Raises TimeoutError if it never comes."""
+    async def mail(self, recipient: str, words: str) -> EmailMessage:
+        """The mail to somebody that holds these words. Raises TimeoutError if it never comes."""
         give_up = time.monotonic() + _PATIENCE
         while time.monotonic() < give_up:
-            mails = await asyncio.to_thread(self._received, recipient)
-            if len(mails) >= number:
-                return mails[number - 1]
+            for mail in await asyncio.to_thread(self._received, recipient):
+                if words in text_of(mail):
+                    return mail
             await asyncio.sleep(0.02)
-        raise TimeoutError(f"no mail number {number} for {recipient} within {_PATIENCE:g} s")
+        raise TimeoutError(f"no mail to {recipient} with the words {words!r} within {_PATIENCE:g} s")
 
     def _received(self, recipient: str) -> list[EmailMessage]:
-        # Their names begin with when and in which order they were written.
         mails = [
             message_from_bytes(file.read_bytes(), _class=EmailMessage, policy=policy.default)
-            for file in sorted(self._mails.glob("*.eml"))
+            for file in self._mails.glob("*.eml")
         ]
         return [mail for mail in mails if recipient in str(mail["To"])]
 
 
+def text_of(mail: EmailMessage) -> str:
+    """The text of a mail."""
+    body = mail.get_body(("plain",))
+    return str(body.get_content()) if body else ""
+
+
 def secret_in(mail: EmailMessage) -> str:
     """The code that stands alone on a line of a mail's text; empty if there is none."""
-    body = mail.get_body(("plain",))
-    lines = body.get_content().splitlines() if body else []
+    lines = text_of(mail).splitlines()
     return next((line.strip() for line in lines if _SECRET.fullmatch(line.strip())), "")
 
 

@@ -75,8 +75,8 @@ class Story:
         self._console.print("The service is stopped, and its directory is gone.\n")
 
     def _line(self, mark: str, style: str, call: str, what: str) -> None:
-        number = Text(f" {self._steps:>2} ", style="dim")
-        self._console.print(number + Text(f"{mark} ", style=style) + Text(f"{call:<23}", style="bold") + Text(what))
+        number = (f" {self._steps:>2} ", "dim")
+        self._console.print(Text.assemble(number, (f"{mark} ", style), (f"{call:<23}", "bold"), what))
         for claim in self._claims:
             self._console.print(Text(f"      {' ' * 23}{self._dot} {claim}", style="dim"))
 
