@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from identity.domain.account.members import check_reach, find_member, keep_an_administrator
+from identity.domain.account.members import check_reach, hold_member, keep_an_administrator
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
 from identity.domain.ports import Transaction, World
@@ -21,7 +21,7 @@ def delete_account(world: World, caller: Caller, account_id: UUID, source: Sourc
     now = world.clock()
 
     def delete(tx: Transaction) -> None:
-        member = find_member(world, tx, caller, account_id)
+        member = hold_member(world, tx, caller, account_id)
         check_reach(caller, member)
         tenant = active_tenant(tx, caller)
         end_sessions(world, tx, account_id, EndReason.ACCOUNT, now)

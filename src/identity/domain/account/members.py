@@ -32,11 +32,19 @@ class Member:
 
 def find_member(world: World, tx: Transaction, caller: Caller, account_id: UUID) -> Member:
     """An account of the caller's tenant, or the caller's own. Raises NotFound, for foreign ones too."""
-    account = tx.accounts.hold(account_id)
+    return _member(world, tx, caller, tx.accounts.get(account_id))
+
+
+def hold_member(world: World, tx: Transaction, caller: Caller, account_id: UUID) -> Member:
+    """The same, whose row nobody else changes until this unit, which writes, ends."""
+    return _member(world, tx, caller, tx.accounts.hold(account_id))
+
+
+def _member(world: World, tx: Transaction, caller: Caller, account: Account | None) -> Member:
     if account is None:
         raise NotFound(field="id")
-    membership = tx.tenants.membership(account_id, caller.tenant_id) if caller.tenant_id else None
-    if membership is None and account_id != caller.account_id:
+    membership = tx.tenants.membership(account.id, caller.tenant_id) if caller.tenant_id else None
+    if membership is None and account.id != caller.account_id:
         raise NotFound(field="id")
     key = membership.role if membership else account.role
     return Member(account, membership, role_of(world.policy, tx.roles, caller.tenant_id, key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from uuid import UUID
 
-from identity.domain.account.members import check_reach, find_member, keep_an_administrator
+from identity.domain.account.members import check_reach, hold_member, keep_an_administrator
 from identity.domain.accounts import Account, AccountStatus
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
@@ -44,7 +44,7 @@ def set_account_status(
     now = world.clock()
 
     def change(tx: Transaction) -> tuple[Account, int]:
-        member = find_member(world, tx, caller, account_id)
+        member = hold_member(world, tx, caller, account_id)
         check_reach(caller, member)
         ended = 0
         match action:

@@ -10,6 +10,7 @@ from identity.domain.account.members import (
     check_reach,
     find_member,
     grantable_role,
+    hold_member,
     keep_an_administrator,
 )
 from identity.domain.audit import Event, record
@@ -52,7 +53,7 @@ def update_account(world: World, caller: Caller, account_id: UUID, changes: Acco
         administers = is_granted(world, tx, caller, "accounts:edit")
         if not administers and (not is_own or changes.mask & PLACE):
             raise PermissionDenied(permission="accounts:edit")
-        member = find_member(world, tx, caller, account_id)
+        member = hold_member(world, tx, caller, account_id)
         if not is_own:
             check_reach(caller, member)
         values = _profile(world, member, changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from identity.domain.account.members import check_reach, find_member
+from identity.domain.account.members import check_reach, find_member, hold_member
 from identity.domain.audit import Event, record
 from identity.domain.authorization import is_granted
 from identity.domain.callers import Caller, Source
@@ -49,7 +49,7 @@ def revoke_session(world: World, caller: Caller, session_id: UUID, source: Sourc
         if session.account_id != caller.account_id:
             if not is_granted(world, tx, caller, "sessions:delete"):
                 raise NotFound(field="id")
-            check_reach(caller, find_member(world, tx, caller, session.account_id))
+            check_reach(caller, hold_member(world, tx, caller, session.account_id))
         ended = tx.sessions.revoke(session_id, now=now, reason=EndReason.REVOKED)
         if ended is not None:
             announce(world, tx, [ended], now)
@@ -72,7 +72,7 @@ def revoke_sessions(
         if whose != caller.account_id:
             if not is_granted(world, tx, caller, "sessions:delete"):
                 raise PermissionDenied(permission="sessions:delete")
-            check_reach(caller, find_member(world, tx, caller, whose))
+            check_reach(caller, hold_member(world, tx, caller, whose))
         keep = caller.session_id if keep_current else None
         ended = end_sessions(world, tx, whose, EndReason.REVOKED, now, except_id=keep)
         _record(tx, caller, whose, None, source, now)
