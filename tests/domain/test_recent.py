@@ -64,6 +64,15 @@ def test_a_page_is_of_one_account() -> None:
     assert recent.recall(other, session, NOW) is None
 
 
+def test_a_change_of_what_accounts_share_tears_out_every_page() -> None:
+    recent: Recent[str] = Recent(Seconds())
+    accounts, session = [uuid4() for _ in range(2)], uuid4()
+    for account in accounts:
+        recent.open(account).note(session, "read", LATER)
+    recent.forget(None)
+    assert [recent.recall(account, session, NOW) for account in accounts] == [None, None]
+
+
 def test_the_accounts_that_are_remembered_are_bounded() -> None:
     recent: Recent[str] = Recent(Seconds(), limit=2)
     accounts, session = [uuid4() for _ in range(3)], uuid4()

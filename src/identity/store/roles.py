@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,8 +32,9 @@ _remove = (
 class Roles:
     """Implements `domain.roles.RoleStore`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, changed: Callable[[UUID | None], None]) -> None:
         self._connection = connection
+        self._changed = changed
 
     def of(self, tenant_id: UUID) -> list[Role]:
         return [_to_role(row) for row in self._connection.execute(_of, {"tenant": tenant_id})]
@@ -42,6 +44,7 @@ class Roles:
         return None if row is None else _to_role(row)
 
     def put(self, tenant_id: UUID, role: Role, now: datetime) -> Role:
+        self._changed(None)
         fresh = {
             "name": role.name,
             "level": role.level,

@@ -42,7 +42,7 @@ _memberships = (
 class Tenants:
     """Implements `domain.tenants.TenantStore`."""
 
-    def __init__(self, connection: Connection, changed: Callable[[UUID], None]) -> None:
+    def __init__(self, connection: Connection, changed: Callable[[UUID | None], None]) -> None:
         self._connection = connection
         self._changed = changed
 
@@ -69,6 +69,7 @@ class Tenants:
         return None if row is None else to_tenant(row)
 
     def remove(self, tenant_id: UUID) -> None:
+        self._changed(None)
         self._connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
 
     def find(self, slug: str) -> Tenant | None:
@@ -76,6 +77,7 @@ class Tenants:
         return None if row is None else to_tenant(row)
 
     def update(self, tenant_id: UUID, values: Mapping[str, object], now: datetime) -> Tenant:
+        self._changed(None)
         statement = (
             update(tenants).where(tenants.c.id == tenant_id).values(**values, updated_at=now).returning(*tenants.c)
         )

@@ -27,25 +27,25 @@ from identity.store.tenants import Tenants
 from identity.store.throttles import Throttles
 
 
-def ignore(account_id: UUID) -> None:
+def ignore(account_id: UUID | None) -> None:
     """What a process does about changes that remembers nothing."""
 
 
 class Transaction:
     """Implements `domain.ports.Transaction`; the engine runs `actions` once the commit has happened.
 
-    `on_change` then learns of each account whose rows, sessions or memberships have changed. A store tells of it
-    with `changed`, wherever it changes what GetSession tells; forgotten, it would be told late, as by another process.
+    `on_change` then learns of each account whose rows, sessions or memberships have changed; None stands for all,
+    as when a tenant changes. A store tells of it with `changed`, wherever it changes what GetSession tells.
     """
 
     __slots__ = ("_connection", "_on_change", "actions")
 
-    def __init__(self, connection: Connection, on_change: Callable[[UUID], None] = ignore) -> None:
+    def __init__(self, connection: Connection, on_change: Callable[[UUID | None], None] = ignore) -> None:
         self._connection = connection
         self._on_change = on_change
         self.actions: list[Callable[[], None]] = []
 
-    def changed(self, account_id: UUID) -> None:
+    def changed(self, account_id: UUID | None) -> None:
         self.actions.append(partial(self._on_change, account_id))
 
     def after_commit(self, action: Callable[[], None]) -> None:
@@ -105,7 +105,7 @@ class Transaction:
 
     @property
     def roles(self) -> Roles:
-        return Roles(self._connection)
+        return Roles(self._connection, self.changed)
 
     @property
     def invites(self) -> Invites:

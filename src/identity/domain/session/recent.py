@@ -71,7 +71,10 @@ class Recent(Generic[V]):
                 page = self._pages[account_id] = Page(now)
             return page
 
-    def forget(self, account_id: UUID) -> None:
-        """Tell nothing of an account again that was read before now."""
+    def forget(self, account_id: UUID | None) -> None:
+        """Tell nothing of an account again that was read before now; None is for what many accounts share."""
         with self._lock:
-            self._pages.pop(account_id, None)
+            if account_id is None:
+                self._pages.clear()
+            else:
+                self._pages.pop(account_id, None)
