@@ -37,10 +37,13 @@ FAST = {
     "shared_buffers": "32MB",
     "max_connections": "200",
 }
+REPLICATED = {**FAST, "wal_level": "replica", "max_wal_senders": "4"}
 # Waits until its input closes, which happens at the latest when this process is gone, and clears away.
 _CARETAKER = """
 read _
-kill -QUIT $(head -n 1 "$1/data/postmaster.pid")
+server=$(head -n 1 "$1/data/postmaster.pid")
+kill -QUIT "$server"
+kill -CONT "$server"
 while [ -e "$1/data/postmaster.pid" ]; do sleep 0.05; done
 rm -rf "$1"
 """
@@ -49,7 +52,8 @@ rm -rf "$1"
 class Cluster:
     """A server with a data directory of its own, which can be stopped, frozen and started again."""
 
-    def __init__(self, settings: Mapping[str, str] = FAST) -> None:
+    def __init__(self, settings: Mapping[str, str] = FAST, primary: Cluster | None = None) -> None:
+        """An empty server, or a standby that follows `primary`."""
         self._settings = settings
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
         self._as_user: dict[str, Any] = {}
@@ -66,10 +70,13 @@ class Cluster:
         )
         self._names = itertools.count(1)
         self._frozen: list[int] = []
-        self._run(
-            *("initdb", "-D", self.directory / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8"),
-            *("--no-locale", "--no-sync", "--no-instructions", "--wal-segsize=4"),
-        )
+        data = ("-D", self.directory / "data", "-U", "postgres", "--no-sync")
+        if primary is None:
+            self._run(
+                "initdb", *data, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-instructions", "--wal-segsize=4"
+            )
+        else:
+            self._run("pg_basebackup", *data, "-h", primary.directory, "--write-recovery-conf", "--checkpoint=fast")
         self.start()
 
     @property
@@ -127,6 +134,15 @@ class Cluster:
     def drop(self, url: str) -> None:
         """Remove a database, whoever is connected to it."""
         self._execute(f"DROP DATABASE {psycopg.conninfo.conninfo_to_dict(url)['dbname']} WITH (FORCE)")
+
+    def require_standby(self) -> None:
+        """Acknowledge no commit that a standby does not have."""
+        self._execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self._execute("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._execute("SELECT pg_promote()")
 
     def close(self) -> None:
         self.stop()

@@ -76,7 +76,7 @@ HALVES = {
 
 def halves(url: str) -> dict[str, int]:
     """What is only half there, and how often; empty in a database that is whole."""
-    with closing(_connect(url)) as connection:
+    with closing(connect(url)) as connection:
         counts = {what: connection.execute(query).fetchone()[0] for what, query in HALVES.items()}
         if url.startswith("sqlite:"):
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -86,11 +86,12 @@ def halves(url: str) -> dict[str, int]:
 
 def count(url: str, table: str, where: str = "1 = 1") -> int:
     """How many rows there are."""
-    with closing(_connect(url)) as connection:
+    with closing(connect(url)) as connection:
         return int(connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
 
 
-def _connect(url: str) -> Any:
+def connect(url: str) -> Any:
+    """A connection of our own, beside the service, in which every statement stands alone."""
     if url.startswith("sqlite:"):
         return sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     return psycopg.connect(url, autocommit=True)

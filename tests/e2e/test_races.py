@@ -26,7 +26,7 @@ from identity.store.tables import accounts, memberships, one_time_tokens, tenant
 from identity_pb.v1 import auth_service_pb2 as pb
 from identity_pb.v1.resources_pb2 import SessionTokens
 
-ROUNDS = 20
+ROUNDS = 12
 
 
 def count(service: Running, table: Any, *where: Any) -> int:

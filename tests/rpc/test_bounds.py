@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 import pytest
-from tests.rpc.toy import SERVICE, TOKEN, Served, Toy, ToyReply, ToyRequest, bearer, failure, serving
+from tests.rpc.toy import PATIENCE, SERVICE, TOKEN, Served, Toy, ToyReply, ToyRequest, bearer, failure, serving, until
 
 from identity.domain.errors import Overloaded
 from identity.rpc.caller import current_source
@@ -22,13 +22,6 @@ from identity.rpc.source import SourceReader
 from identity.rpc.work import Work, hashes
 
 T = TypeVar("T")
-PATIENCE = 20.0
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 class Held:

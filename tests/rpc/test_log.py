@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 from tests.rpc.http2 import Http2
-from tests.rpc.toy import KEY, SERVICE, TOKEN, Toy, ToyReply, ToyRequest, bearer, failure, serving
+from tests.rpc.toy import KEY, SERVICE, TOKEN, Toy, ToyReply, ToyRequest, bearer, failure, serving, until
 
 from identity.domain.errors import ServiceUnavailable
 from identity.rpc import log
@@ -174,6 +174,7 @@ async def test_an_error_after_the_client_left_is_told_too(stream: io.StringIO) -
         call = served.call("Run")
         await entered.wait()
         call.cancel()
+        await until(lambda: "CANCELLED" in stream.getvalue())
         gate.set()
         await served.pipeline.close()
     assert {"call failed"} == {told["event"] for told in objects(stream) if "raised" in told}

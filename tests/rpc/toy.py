@@ -5,6 +5,7 @@ The service is described here and not in protos/, so that no test depends on the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from identity.rpc.work import hashes
 from identity_pb.v1 import access_pb2
 
 SERVICE = "toy.v1.ToyService"
+PATIENCE = 20.0
 SCOPE = "toy:ask"
 PERMISSION = "toys:manage"
 TOKEN, RESTRICTED_TOKEN, KEY = "good", "restricted", "key"
@@ -295,3 +297,10 @@ def _detail(raw: Any, kind: Any) -> Any:
     for detail in Status.FromString(raw).details:
         detail.Unpack(found)
     return found
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Looks again at every turn of the loop."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0)

@@ -62,11 +62,16 @@ def value_of(database: Database[CounterUnit], name: str) -> int | None:
 @contextmanager
 def counter_table(url: str) -> Iterator[None]:
     """A table of counters in a database while the context lasts."""
-    _do(url, _metadata.create_all)
+    create_counters(url)
     try:
         yield
     finally:
         _do(url, _metadata.drop_all)
+
+
+def create_counters(url: str) -> None:
+    """A table of counters in a database that is thrown away afterwards."""
+    _do(url, _metadata.create_all)
 
 
 def _do(url: str, change: Callable[[Connection], None]) -> None:

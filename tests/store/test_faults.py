@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from tests.postgres import Cluster
 from tests.store.children import child, write_until_killed
-from tests.store.counters import CounterUnit, counter_table, value_of
+from tests.store.counters import CounterUnit, create_counters, value_of
 
 from identity.store.database import open_database
 
@@ -52,9 +52,9 @@ def test_F02_kill_9_of_the_service_loses_nothing_acknowledged(counter_url: str, 
 
 
 def test_F02_kill_9_of_postgresql_loses_nothing_acknowledged() -> None:
-    cluster = Cluster()
-    url = cluster.create()
-    with counter_table(url):
+    with closing(Cluster()) as cluster:
+        url = cluster.create()
+        create_counters(url)
         add_both(url)
         for acks in (1, 17, 60):
             with child(write_until_killed, url, 8) as (_, pipe):
@@ -63,4 +63,3 @@ def test_F02_kill_9_of_postgresql_loses_nothing_acknowledged() -> None:
                 cluster.start()
                 acknowledged += [pipe.recv() for _ in range(acks)]
             check_nothing_lost(url, max(acknowledged))
-    cluster.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from time import monotonic
 
 import pytest
-from tests.postgres import Cluster
-from tests.store.counters import CounterUnit, counter_table, value_of
+from tests.postgres import REPLICATED, Cluster
+from tests.store.counters import CounterUnit, counter_table, create_counters, value_of
 from tests.store.load import Load
 from tests.store.relay import Relay
 
@@ -16,14 +17,14 @@ from identity.store.database import Database, open_database
 
 ANSWER_SECONDS = 3.0
 RETURN_SECONDS = 2.0
+FAILOVER_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A server to do anything to."""
-    cluster = Cluster()
-    yield cluster
-    cluster.close()
+    with closing(Cluster()) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -59,7 +60,11 @@ def check_outage(database: Database[CounterUnit], begin: Callable[[], None], end
     # Once the outage is known, its news is what callers get, not a wait of their own: threads are scarce.
     informed = [call for call in failed if known <= call.started and call.ended <= ended]
     assert sum(call.seconds < 0.1 for call in informed) >= len(informed) / 2
-    # Every answer was true, and only what was under way when the server went is in doubt.
+    check_answers(database, load)
+
+
+def check_answers(database: Database[CounterUnit], load: Load) -> None:
+    """Every answer was true, and only what was under way when the server went is in doubt."""
     bumped = [call.value for call in load.calls if call.thread % 2 and call.value is not None]
     value = value_of(database, "a")
     assert value is not None
@@ -84,6 +89,28 @@ def test_F11_a_network_that_swallows(relay: Relay, url: str) -> None:
     database = open_database(relay.url(url), CounterUnit)
     check_outage(database, relay.swallow, relay.deliver)
     database.close()
+
+
+def test_F13_a_standby_takes_over() -> None:
+    with closing(Cluster(REPLICATED)) as primary:
+        name = primary.create().partition("?")[0]
+        create_counters(f"{name}?host={primary.directory}")
+        with closing(Cluster(REPLICATED, primary)) as standby:
+            primary.require_standby()
+            hosts = f"{primary.directory},{standby.directory}"
+            database = open_database(f"{name}?host={hosts}&target_session_attrs=read-write", CounterUnit)
+            with Load(database) as load:
+                load.wait_for_each_thread(0, lambda call: call.error is None)
+                primary.stop()
+                load.wait_for_each_thread(monotonic(), lambda call: call.error is not None)
+                standby.promote()
+                promoted = monotonic()
+                load.wait_for_each_thread(promoted, lambda call: call.error is None)
+                served = monotonic()
+            assert served - promoted < FAILOVER_SECONDS
+            assert {type(call.error) for call in load.calls} == {ServiceUnavailable, type(None)}
+            check_answers(database, load)
+            database.close()
 
 
 def test_a_first_call_to_a_server_that_is_away_fails_at_once(relay: Relay, url: str) -> None:
