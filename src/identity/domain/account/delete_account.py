@@ -29,8 +29,9 @@ def delete_account(world: World, caller: Caller, account_id: UUID, source: Sourc
         keep_an_administrator(world, tx, tenant)
         leaves = bool(tx.tenants.memberships(account_id))
         if not leaves:
+            for recipient in filter(None, (member.account.email, member.account.phone)):
+                tx.outbox.forget(recipient)
             if member.account.email is not None:
-                tx.outbox.forget(member.account.email)
                 tx.invites.forget(member.account.email)
             tx.accounts.remove(account_id)
         record(

@@ -142,7 +142,8 @@ def _write(
         role=role.key,
     )
     opened = None
-    if world.policy.registration.signs_in and not account.two_factor_enabled:
+    # Whoever must have a second factor signs in with it, from the first time on (N-12).
+    if world.policy.registration.signs_in and not role.requires_mfa:
         opened = open_session(world, tx, account, tenant, membership, amr=("pwd",), client=wish.client, now=now)
     return _Written(account, tenant, membership, opened)
 

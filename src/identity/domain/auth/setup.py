@@ -117,8 +117,11 @@ def set_up(world: World, wish: FirstRun) -> SignedIn:
 
 
 def checked_hours(week: tuple[OpeningHours, ...], *, field: str = "opening_hours") -> list[dict[str, object]]:
-    """The opening hours as attributes. Raises InvalidRequest naming the day that closes before it opens."""
+    """The opening hours as attributes. Closing before opening means the next day.
+
+    Raises InvalidRequest naming the day that opens and closes at the same minute.
+    """
     for index, day in enumerate(week):
-        if not day.is_closed and (day.open_time or "") >= (day.close_time or ""):
-            raise InvalidRequest("A day must open before it closes.", field=f"{field}[{index}].close_time")
+        if not day.is_closed and day.open_time == day.close_time:
+            raise InvalidRequest("A day cannot open and close at the same minute.", field=f"{field}[{index}].close_time")
     return [asdict(day) for day in week]
