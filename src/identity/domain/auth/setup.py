@@ -123,5 +123,6 @@ def checked_hours(week: tuple[OpeningHours, ...], *, field: str = "opening_hours
     """
     for index, day in enumerate(week):
         if not day.is_closed and day.open_time == day.close_time:
-            raise InvalidRequest("A day cannot open and close at the same minute.", field=f"{field}[{index}].close_time")
+            where = f"{field}[{index}].close_time"
+            raise InvalidRequest("A day cannot open and close at the same minute.", field=where)
     return [asdict(day) for day in week]
