@@ -59,6 +59,7 @@ from identity.rpc.invites import InviteService
 from identity.rpc.limits import server_options
 from identity.rpc.log import CallLog, log_call
 from identity.rpc.pipeline import Pipeline
+from identity.rpc.requests import compile_rules
 from identity.rpc.sessions import SessionService
 from identity.rpc.source import SourceReader
 from identity.rpc.tenants import TenantService
@@ -247,7 +248,9 @@ class Service:
         self._key_ring.load()
         learn_revocations(self.world)
         learn_service_keys(self.world)
-        common_passwords.is_common("")  # loads the list now, not inside somebody's registration
+        # Now, and not inside somebody's call; a rule that makes no sense stops the start.
+        compile_rules(SERVICES)
+        common_passwords.is_common("")
 
     def _listen(self, server: grpc.aio.Server) -> str:
         address = self.settings.grpc_address
@@ -312,6 +315,8 @@ class Service:
             self._tending.cancel()
             with suppress(asyncio.CancelledError):
                 await self._tending
+        # What comes is refused and streams end, whose clients go on elsewhere: calls have the whole grace to finish.
+        self._pipeline.drain()
         if self._server is not None:
             await self._server.stop(self.settings.shutdown_seconds)
         await self._pipeline.close()
