@@ -1,10 +1,10 @@
 """Crashes at every statement of every flow that writes: F-02, F-03, F-04 without luck (P-17).
 
-The process stops dead after the k-th statement of the flow, BEGIN and COMMIT included, for k = 0, 1, 2, … until the flow
-runs through. By default every third statement has its turn, from a first one that is drawn anew for each run;
-IDENTITY_TEST_STRIDE=1 takes them all, as a long run does. Whatever the process answered by then has arrived before it is
-killed, so that an answer that was given too early is found out. Then it is started again and has to make good on
-everything (`recovery`).
+The process stops dead after the k-th statement of the flow, BEGIN and COMMIT included, for k = 0, 1, 2, … until
+the flow runs through. By default every third statement has its turn, from a first one that is drawn anew for
+each run; IDENTITY_TEST_STRIDE=1 takes them all, as a long run does. Whatever the process answered by then has
+arrived before it is killed, so that an answer that was given too early is found out. Then it is started again
+and has to make good on everything (`recovery`).
 """
 
 from __future__ import annotations
