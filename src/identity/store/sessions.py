@@ -13,7 +13,6 @@ from sqlalchemy import Connection, and_, bindparam, exists, select, update
 from identity.domain.accounts import AccountStatus
 from identity.domain.sessions import Device, EndReason, Place, Session
 from identity.store.accounts import to_account
-from identity.store.at_once import at_once
 from identity.store.prepared import Prepared
 from identity.store.tables import accounts, memberships, sessions, tenants
 from identity.store.tenants import to_membership, to_tenant
@@ -143,8 +142,7 @@ class Sessions:
 
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         values = {"session": session_id, "presented": counter, "now": now, "idle_until": now + idle}
-        with at_once(self._connection):
-            row = _rotate.first(self._connection, values)
+        row = _rotate.first(self._connection, values)
         return None if row is None else self._written(row)
 
     def live(
