@@ -40,7 +40,7 @@ async def invited(service: Running, owner: Person, role: str = "user", email: st
     email = email or new_email()
     wish = invites.CreateInviteRequest(email=email, role=role, locale="en")
     await service.invites.CreateInvite(wish, metadata=owner.metadata)
-    return email, await service.mailbox.token(email)
+    return email, await service.mailbox.token(email, subject="invited")
 
 
 async def member(service: Running, owner: Person, role: str = "user") -> Person:

@@ -30,16 +30,15 @@ def canonical(raw: str) -> str | None:
 def test_P_08_a_canonical_address_is_its_own_canonical_form(raw: str) -> None:
     """Whatever comes out goes in and comes out again."""
     once = canonical(raw)
-    assume(once is not None)
-    assert once is not None and canonical_email(once) == once
+    assert once is None or canonical_email(once) == once
 
 
 @given(ANYTHING)
 def test_P_08_a_canonical_address_is_one_plain_address(raw: str) -> None:
     """It has one @, an ASCII domain in lower case, at most 254 bytes and nothing that separates or ends a line."""
     once = canonical(raw)
-    assume(once is not None)
-    assert once is not None
+    if once is None:
+        return
     local, _, domain = once.rpartition("@")
     assert domain.isascii() and domain == domain.lower() and "@" not in local
     assert len(once.encode()) <= 254

@@ -230,7 +230,9 @@ def test_a_row_that_is_locked_is_not_waited_for_without_end(database: Database, 
 
 def test_connections_are_bounded_whoever_calls(database: Database) -> None:
     """AV-03."""
-    count = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'identity'")
+    count = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'identity' AND datname = current_database()"
+    )
 
     def read(_: int) -> int:
         return int(database.read(lambda tx: tx.connection.execute(count).scalar_one()))
