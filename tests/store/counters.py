@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, bindparam, create_engine, select, update
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, bindparam, select, update
 
-from identity.store.at_once import at_once
-from identity.store.database import Database
+from identity.store.database import Database, open_database
 
 _metadata = MetaData()
 table = Table(
@@ -45,10 +44,6 @@ class CounterUnit:
         value: int = self.connection.execute(_bump, {"counter": name}).scalar_one()
         return value
 
-    def bump_at_once(self, name: str) -> int:
-        with at_once(self.connection):
-            return self.bump(name)
-
     def bump_from(self, name: str, expected: int) -> bool:
         """Whether this was the one that took the counter a step on from `expected`."""
         values = {"counter": name, "expected": expected}
@@ -75,8 +70,6 @@ def create_counters(url: str) -> None:
 
 
 def _do(url: str, change: Callable[[Connection], None]) -> None:
-    # Not through the database under test, whose time is limited.
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        change(connection)
-    engine.dispose()
+    database = open_database(url, CounterUnit)
+    database.write(lambda tx: change(tx.connection))
+    database.close()

@@ -16,7 +16,6 @@ from sqlalchemy.exc import IntegrityError
 from tests.store.counters import CounterUnit, value_of
 
 from identity.domain.errors import EmailTaken, Overloaded, ServiceUnavailable
-from identity.store.at_once import at_once
 from identity.store.database import Database, open_database
 from identity.store.failures import StoreError
 from identity.store.postgres import PostgresDatabase
@@ -267,41 +266,6 @@ def test_a_unit_may_go_on_after_a_failure_inside_a_savepoint(counters: Counters)
 
     assert counters.write(unit) == 1
     assert value_of(counters, "a") == 1
-
-
-def test_a_statement_at_once_may_be_a_whole_unit(counters: Counters) -> None:
-    counters.write(lambda tx: tx.add("a"))
-    assert counters.write(lambda tx: tx.bump_at_once("a")) == 1
-    assert counters.write(lambda tx: tx.bump("a")) == 2
-    assert value_of(counters, "a") == 2
-
-
-def test_a_statement_at_once_belongs_to_the_unit_if_it_comes_later(counters: Counters) -> None:
-    counters.write(lambda tx: tx.add("a"))
-
-    def unit(tx: CounterUnit) -> None:
-        tx.bump("a")
-        tx.bump_at_once("a")
-        raise RefusedError
-
-    with pytest.raises(RefusedError):
-        counters.write(unit)
-    assert value_of(counters, "a") == 0
-
-
-def test_what_comes_after_a_statement_at_once_is_a_unit_as_always(counters: Counters) -> None:
-    counters.write(lambda tx: tx.add("a"))
-
-    def unit(tx: CounterUnit) -> None:
-        with at_once(tx.connection):
-            assert not tx.bump_from("a", 7)
-        tx.add("b")
-        tx.bump("a")
-        raise RefusedError
-
-    with pytest.raises(RefusedError):
-        counters.write(unit)
-    assert (value_of(counters, "a"), value_of(counters, "b")) == (0, None)
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)

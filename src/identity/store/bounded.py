@@ -6,14 +6,11 @@ nothing; without a limit of our own each call would hold its thread until TCP gi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
 
 RV = TypeVar("RV")
 
@@ -22,15 +19,9 @@ class NoAnswerError(psycopg.OperationalError):
     """The server did not answer by the deadline; the connection is closed."""
 
 
-class CommitInDoubtError(psycopg.OperationalError):
-    """The connection went away between the request to commit and its answer (F-13)."""
-
-
 class BoundedConnection(psycopg.Connection[Any]):
     # Monotonic; each unit of work sets its own. At first it bounds what happens while connecting.
     deadline = 0.0
-    # Whether something of the unit that is running is, or may be, committed already.
-    committed = False
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         left = self.deadline - monotonic()
@@ -43,15 +34,6 @@ class BoundedConnection(psycopg.Connection[Any]):
             self.close()
             raise NoAnswerError("the server did not answer in time") from None
 
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """See `identity.store.at_once`."""
-        if self.autocommit or self.pgconn.transaction_status != TransactionStatus.IDLE:
-            yield
-            return
-        self.autocommit = self.committed = True
-        try:
-            yield
-        finally:
-            if not self.closed:
-                self.autocommit = False
+
+class CommitInDoubtError(psycopg.OperationalError):
+    """The connection went away between the request to commit and its answer (F-13)."""

@@ -28,8 +28,7 @@ WRITERS = 8
 # Units that `submit_write` has accepted and not finished.
 QUEUE_LIMIT = 1024
 ATTEMPTS = 3
-# Before the second run, and longer before each after that: time for the neighbour to get out of the way.
-_BACKOFF_SECONDS = 0.02
+_BACKOFF_SECONDS = 0.01
 # What a rollback may take beyond the deadline of its unit, before the connection is given up instead.
 _ROLLBACK_SECONDS = 0.1
 # Nothing of the unit is left in the database, and another run may go better.
@@ -117,7 +116,7 @@ class PostgresDatabase(Database[T]):
         looking = self._breaker.admit()
         for attempt in range(1, ATTEMPTS + 1):
             lease = self._lease(pool, deadline, looking)
-            lease.driver.deadline, lease.driver.committed = deadline, False
+            lease.driver.deadline = deadline
             self._running.unit = True
             try:
                 result = work(lease)
@@ -125,7 +124,7 @@ class PostgresDatabase(Database[T]):
                 verdict = self._take_back(pool, lease, error)
                 if verdict is Verdict.NOT_OURS:
                     raise
-                again = verdict in _WORTH_ANOTHER_RUN and not lease.driver.committed
+                again = verdict in _WORTH_ANOTHER_RUN and not isinstance(_driver_error(error), CommitInDoubtError)
                 if attempt == ATTEMPTS or not again or monotonic() > deadline:
                     report(error, verdict)
                     failure = outward(error, verdict)
@@ -137,7 +136,7 @@ class PostgresDatabase(Database[T]):
             finally:
                 self._running.unit = False
             # Spread, so that two that were in each other's way do not meet again.
-            sleep(_BACKOFF_SECONDS * attempt * random.uniform(0.5, 1))  # noqa: S311
+            sleep(random.uniform(0, _BACKOFF_SECONDS * attempt))  # noqa: S311
         raise AssertionError("the last attempt returns or raises")
 
     def _lease(self, pool: Pool[BoundedConnection], deadline: float, looking: bool) -> Lease[BoundedConnection]:
@@ -162,7 +161,7 @@ class PostgresDatabase(Database[T]):
     ) -> Verdict:
         """Undo what a failed unit did, and keep its connection if it is still good."""
         verdict = judge(error, reading=pool is self._readers)
-        if isinstance(getattr(error, "orig", error), NoAnswerError):
+        if isinstance(_driver_error(error), NoAnswerError):
             self._breaker.failed()
         if verdict in (Verdict.LOST, Verdict.STALE):
             pool.forget(lease)
@@ -195,6 +194,9 @@ def _commit(driver: BoundedConnection) -> None:
         driver.commit()
     except psycopg.Error as error:
         if judge(error) is Verdict.LOST:
-            driver.committed = True
             raise CommitInDoubtError(str(error)) from None
         raise
+
+
+def _driver_error(error: BaseException) -> object:
+    return getattr(error, "orig", error)
