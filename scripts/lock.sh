@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 lock() {
   .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --no-emit-find-links --no-header "$@" pyproject.toml > /dev/null
+    --no-header "$@" pyproject.toml > /dev/null
 }
 
 lock "$@" --output-file requirements.txt
