@@ -2,13 +2,15 @@
 # Writes requirements.txt and requirements-dev.txt: every version of pyproject.toml's tree, for Python 3.11 and
 # newer on every platform, with the hashes of the files. `--upgrade` takes newer versions.
 #
-# No address of a package index stands in the result, so that anybody can install from their own.
+# No address of a package index stands in the result, so that anybody can install from their own. Extras stay beside
+# the versions: where a distribution is asked for with an extra and pinned without, pip takes the newest one there is,
+# and then refuses it because it has no hash.
 set -eu
 cd "$(dirname "$0")/.."
 
 lock() {
   .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-    --no-header "$@" pyproject.toml > /dev/null
+    --no-strip-extras --no-header "$@" pyproject.toml > /dev/null
 }
 
 lock "$@" --output-file requirements.txt
