@@ -21,7 +21,7 @@ from identity_pb.v1.session_service_pb2_grpc import SessionServiceStub
 
 SETUP = "/identity.v1.AuthService/Setup"
 _PASSWORD = "correct horse battery staple"
-_OTHER = "another horse battery staple"
+_OTHER = "purple donkey charger paperclip"  # of words that no refusal uses: "another" would look like an echo
 _numbers = count(1)
 
 
