@@ -197,8 +197,8 @@ async def running(
     service = Service(
         Settings(**{**defaults, **settings}), clock=Clock(now=clock), bcrypt_cost=bcrypt_cost, log=log or _no_log
     )
-    await service.start()
     try:
+        await service.start()
         async with grpc.aio.insecure_channel(service.address) as channel:
             yield Running(service, clock, mailbox, channel)
     finally:

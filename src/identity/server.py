@@ -24,6 +24,7 @@ import structlog
 
 from identity.crypto import common_passwords, one_time_tokens
 from identity.crypto.access_tokens import AccessTokens
+from identity.crypto.certificates import CertificateInvalid, Certificates, read_certificates
 from identity.crypto.key_ring import KeyRing
 from identity.crypto.keyring import Keyring
 from identity.crypto.lane import HashingLane
@@ -254,14 +255,14 @@ class Service:
 
     def _listen(self, server: grpc.aio.Server) -> str:
         address = self.settings.grpc_address
+        certificates = _certificates(self.settings)
         try:
-            if self.settings.tls_certificate and self.settings.tls_key:
-                pair = (self.settings.tls_key.read_bytes(), self.settings.tls_certificate.read_bytes())
-                port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
-            else:
+            if certificates is None:
                 port = server.add_insecure_port(address)
-        except OSError as error:
-            raise SettingsInvalid(f"The certificate or its key cannot be read: {error}") from None
+            else:
+                pair, client_ca = (certificates.key, certificates.chain), certificates.client_ca
+                credentials = grpc.ssl_server_credentials([pair], client_ca, require_client_auth=client_ca is not None)
+                port = server.add_secure_port(address, credentials)
         except RuntimeError:
             raise SettingsInvalid(
                 f"IDENTITY_GRPC_ADDRESS={address} cannot be served on: is another process using it?"
@@ -323,3 +324,12 @@ class Service:
         await self._lane.close()
         await asyncio.to_thread(self.dispatcher.stop, self.settings.shutdown_seconds)
         await asyncio.to_thread(self._database.close)
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    try:
+        return read_certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    except CertificateInvalid as error:
+        raise SettingsInvalid(str(error)) from None

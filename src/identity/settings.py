@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     )
     tls_certificate: Path | None = Field(None, description="PEM file with the certificate chain for gRPC.")
     tls_key: Path | None = Field(None, description="PEM file with the private key of the certificate.")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="PEM file with the authorities that sign client certificates; a client without one is not let in. "
+        "Without it: nobody is asked for a certificate.",
+    )
     reflection: bool | None = Field(
         None, description="Whether gRPC reflection answers. Without it: on loopback yes, elsewhere no."
     )
@@ -138,6 +143,8 @@ class Settings(BaseSettings):
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("IDENTITY_TLS_CERTIFICATE and IDENTITY_TLS_KEY go together: set both or none.")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("IDENTITY_TLS_CLIENT_CA needs IDENTITY_TLS_CERTIFICATE and IDENTITY_TLS_KEY beside it.")
         if self.tls_certificate is None and not self.is_local:
             raise ValueError(
                 f"IDENTITY_GRPC_ADDRESS={self.grpc_address} is not loopback, and without TLS everybody on the way "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.certificates import Authority, Pair
 from tests.cli.command import call, free_address
 
 from identity.cli import check
@@ -113,6 +115,28 @@ def test_the_hash_is_really_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     result = call("check")
 
     assert "Hashing: cost 11 takes " in result.output
+
+
+def test_certificates_are_looked_at_before_they_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TR-01: how long they last, whether key and certificate fit, and who is asked for one."""
+    authority = Authority(tmp_path)
+    other = authority.sign("other")
+
+    def check_with(pair: Pair, **files: Path) -> tuple[int, str]:
+        given = {"certificate": pair.certificate, "key": pair.key, "client_ca": authority.certificate, **files}
+        for name, path in given.items():
+            monkeypatch.setenv(f"IDENTITY_TLS_{name.upper()}", str(path))
+        result = call("check")
+        return result.exit_code, result.output
+
+    for lasts, level, code in ((60, "ok   ", 0), (7, "look ", 0), (-1, "wrong", 1)):
+        exit_code, output = check_with(authority.sign("id.example.org", lasts=timedelta(days=lasts)))
+
+        assert (exit_code, f"{level} TLS: the certificate for id.example.org ends on" in output) == (code, True)
+        assert f"ok    TLS: clients need a certificate signed by {authority.certificate}" in output
+    exit_code, output = check_with(authority.sign("id.example.org"), key=other.key)
+    assert exit_code == 1
+    assert f"wrong TLS: {other.key} is not the key" in output
 
 
 def test_a_misspelt_variable_is_worth_a_look(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from identity.cli.deviations import Deviation, deviations
+from identity.cli.deviations import deviations
 from identity.presets import load_policy
 from identity.settings import load_settings
 
@@ -40,11 +40,16 @@ def test_a_policy_that_departs_is_named(requirement: str, policy: dict[str, Any]
     assert [deviation.requirement for deviation in found] == [requirement]
 
 
-def test_reflection_for_everybody_is_named() -> None:
-    settings = load_settings(
-        grpc_address="0.0.0.0:50051", tls_certificate="certificate.pem", tls_key="key.pem", reflection=True
-    )
+def test_what_the_network_may_do_is_named() -> None:
+    """Nothing of it holds on loopback, or with client certificates and without reflection."""
+    tls = {"tls_certificate": "certificate.pem", "tls_key": "key.pem"}
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        ({"grpc_address": "0.0.0.0:50051", **tls, "reflection": True}, ["TR-01", "TR-06"]),
+        ({"grpc_address": "0.0.0.0:50051", **tls}, ["TR-01"]),
+        ({"grpc_address": "0.0.0.0:50051", **tls, "tls_client_ca": "ca.pem"}, []),
+        ({"reflection": True}, []),
+    ]
+    for given, expected in cases:
+        found = deviations(load_policy("standard"), load_settings(**given))
 
-    found = deviations(load_policy("standard"), settings)
-
-    assert found == [Deviation("TR-06", "reflection answers everybody who reaches the port")]
+        assert [deviation.requirement for deviation in found] == expected

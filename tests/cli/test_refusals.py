@@ -16,6 +16,7 @@ CASES = {
         {"IDENTITY_GRPC_ADDRESS": "0.0.0.0:50051"},
         "IDENTITY_TLS_CERTIFICATE and IDENTITY_TLS_KEY",
     ),
+    "client certificates without TLS": ({"IDENTITY_TLS_CLIENT_CA": "ca.pem"}, "IDENTITY_TLS_CERTIFICATE"),
     "PostgreSQL without a secret": (
         {"IDENTITY_DATABASE_URL": "postgresql://identity@127.0.0.1/identity"},
         "IDENTITY_SECRET is required",

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from tests.cli.certificates import self_signed
+from tests.certificates import Authority, Pair
 from tests.cli.command import call, free_address, serving
 
 from identity_pb.v1 import auth_service_pb2 as auth
@@ -83,23 +83,30 @@ def test_what_is_worth_knowing_is_said_at_every_start(tmp_path: Path) -> None:
 def test_an_address_for_the_network_needs_tls_and_the_bootstrap_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The secret stands on the console, Setup asks for it, and the probe trusts the service's own certificate."""
+    """The secret stands on the console, Setup asks for it, and the probe shows and trusts the service's certificate."""
     port = free_address().rpartition(":")[2]
-    certificate, key = self_signed(tmp_path, "id.example.org")
+    authority = Authority(tmp_path)
+    server, client, stranger = authority.sign("id.example.org"), authority.sign("backend"), Authority(tmp_path, "other")
     settings = {
         "IDENTITY_GRPC_ADDRESS": f"0.0.0.0:{port}",
-        "IDENTITY_TLS_CERTIFICATE": str(certificate),
-        "IDENTITY_TLS_KEY": str(key),
+        "IDENTITY_TLS_CERTIFICATE": str(server.certificate),
+        "IDENTITY_TLS_KEY": str(server.key),
+        "IDENTITY_TLS_CLIENT_CA": str(authority.certificate),
     }
     with serving(tmp_path, **settings) as service:
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         assert call("health").output == f"127.0.0.1:{port}: SERVING\n"
+        assert call("health", *_showing(client)).output == f"127.0.0.1:{port}: SERVING\n"
+        refused = call("health", *_showing(stranger.sign("backend")))
+        assert refused.exit_code == 1
+        assert "It asks for client certificates: --certificate and --key." in refused.output
+        assert "give both or none" in call("health", "--key", str(client.key)).output
 
-        assert "TLS, for the network, reflection off" in service.introduction
+        assert "TLS, client certificates required, for the network, reflection off" in service.introduction
         told = service.introduction.partition("with this bootstrap secret:\n")[2].split()[0]
         options = [("grpc.ssl_target_name_override", "id.example.org")]
-        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+        credentials = grpc.ssl_channel_credentials(authority.certificate.read_bytes(), *client.pem)
         with grpc.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
             setup = AuthServiceStub(channel).Setup
             from_afar = (("x-client-ip", "203.0.113.7"),)
@@ -107,6 +114,10 @@ def test_an_address_for_the_network_needs_tls_and_the_bootstrap_secret(
                 setup(_wish(), metadata=from_afar)
             setup(_wish(bootstrap_secret=told), metadata=from_afar)
         assert told not in service.log
+
+
+def _showing(pair: Pair) -> tuple[str, ...]:
+    return ("--certificate", str(pair.certificate), "--key", str(pair.key))
 
 
 def _wish(bootstrap_secret: str | None = None) -> auth.SetupRequest:

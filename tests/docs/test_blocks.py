@@ -65,7 +65,8 @@ def test_a_configuration_file_is_read_as_it_is_shown(
 
     settings = load_settings()
 
-    assert {key: getattr(settings, key) for key in tomllib.loads(block.text)} == tomllib.loads(block.text)
+    monkeypatch.delenv("IDENTITY_CONFIG")
+    assert settings == load_settings(**tomllib.loads(block.text))
     assert load_policy(settings.preset, settings.policy)
 
 

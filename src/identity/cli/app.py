@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -218,18 +219,24 @@ def health(
         str, typer.Option(help="HOST:PORT or unix:PATH. Without it: where the settings say that it serves.")
     ] = "",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 3.0,
+    certificate: Annotated[
+        Path | None, typer.Option(help="PEM file to show where client certificates are asked for.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file with its private key.")] = None,
 ) -> None:
     """Ask a running service whether it is ready.
 
-    Exit 0 if it is. Made for the health checks of containers.
+    Exit 0 if it is. Made for the health checks of containers. Where IDENTITY_TLS_CLIENT_CA asks for client
+    certificates, the service's own is shown unless another is given.
 
     \b
     identity health
     identity health --address 127.0.0.1:50051
+    identity health --certificate client.pem --key client-key.pem
     """
     from identity.cli import health
 
-    health.run(address, timeout)
+    health.run(address, timeout, certificate, key)
 
 
 @app.command()

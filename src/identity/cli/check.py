@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from rich.text import Text
 from identity.cli.deviations import deviations
 from identity.cli.output import OUTSIDE, out, plain_errors, settings_at_fault, without_secrets
 from identity.cli.settings import unknown_variables
+from identity.crypto.certificates import CertificateInvalid, read_certificates
 from identity.crypto.keyring import Keyring
 from identity.crypto.passwords import measure
 from identity.crypto.vault import Vault, VaultError
@@ -29,6 +31,10 @@ from identity.store.transaction import Transaction
 
 SLOWEST_HASH = 0.25
 """Seconds that a password hash should stay below (PW-05)."""
+
+
+ENDS_SOON = timedelta(days=14)
+"""How long before its end a certificate is worth a look."""
 
 
 class Level(Enum):
@@ -109,9 +115,18 @@ def _texts(settings: Settings) -> Iterator[Finding]:
 
 
 def _tls(settings: Settings) -> Iterator[Finding]:
-    for path in (settings.tls_certificate, settings.tls_key):
-        if path is not None and not os.access(path, os.R_OK):
-            yield Finding(Level.WRONG, "TLS", f"{path} cannot be read by this user")
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return
+    try:
+        found = read_certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    except CertificateInvalid as error:
+        yield Finding(Level.WRONG, "TLS", str(error))
+        return
+    told = f"the certificate for {found.host or 'nobody by name'} ends on {found.ends_at:%Y-%m-%d %H:%MZ}"
+    left = found.ends_at - datetime.now(UTC)
+    yield Finding(Level.WRONG if left <= timedelta(0) else Level.LOOK if left < ENDS_SOON else Level.FINE, "TLS", told)
+    if found.client_ca is not None:
+        yield Finding(Level.FINE, "TLS", f"clients need a certificate signed by {settings.tls_client_ca}")
 
 
 def _hashing(settings: Settings) -> Iterator[Finding]:

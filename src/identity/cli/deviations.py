@@ -45,6 +45,8 @@ _RULES = (
 def deviations(policy: Policy, settings: Settings) -> list[Deviation]:
     """Every departure, in the order of the list above."""
     found = [Deviation(rule.requirement, rule.text) for rule in _RULES if rule.departs(policy)]
+    if not settings.is_local and settings.tls_client_ca is None:
+        found.append(Deviation("TR-01", "whoever reaches the port may call: no client certificate is asked for"))
     if settings.reflection and not settings.is_local:
         found.append(Deviation("TR-06", "reflection answers everybody who reaches the port"))
     return found

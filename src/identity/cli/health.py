@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import grpc
 import typer
-from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from identity.cli.output import OUTSIDE, fail, out, plain_errors
+from identity.crypto.certificates import CertificateInvalid, read_certificates
 from identity.settings import Settings, load_settings
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}  # noqa: S104
 
 
-def run(address: str, timeout: float) -> None:
+def run(address: str, timeout: float, certificate: Path | None, key: Path | None) -> None:
     """Exit 0 if the service serves, 1 if it does not."""
+    if (certificate is None) != (key is None):
+        fail("--certificate and --key go together: give both or none.")
+    pair = (certificate, key) if certificate and key else None
     with plain_errors():
         settings = load_settings()
     target = address or _reachable(settings.grpc_address)
     try:
-        with _channel(target, settings) as channel:
+        with _channel(target, settings, pair) as channel:
             stub: Any = HealthStub(channel)  # its published types know no methods
             answer = stub.Check(HealthCheckRequest(), timeout=timeout)
     except grpc.RpcError as error:
         code = error.code().name if isinstance(error, grpc.Call) else "UNKNOWN"
-        fail(f"{target} does not answer ({code}).", OUTSIDE)
+        asked = " It asks for client certificates: --certificate and --key." if settings.tls_client_ca else ""
+        fail(f"{target} does not answer ({code}).{asked}", OUTSIDE)
     status = HealthCheckResponse.ServingStatus.Name(answer.status)
     out.print(f"{target}: {status}")
     if answer.status != HealthCheckResponse.SERVING:
@@ -44,20 +49,17 @@ def _reachable(address: str) -> str:
     return f"{_EVERYWHERE.get(host, host)}:{port}"
 
 
-def _channel(target: str, settings: Settings) -> grpc.Channel:
-    if settings.tls_certificate is None:
+def _channel(target: str, settings: Settings, pair: tuple[Path, Path] | None) -> grpc.Channel:
+    if settings.tls_certificate is None or settings.tls_key is None:
         return grpc.insecure_channel(target)
-    # The probe shares the service's settings: it trusts that one certificate, under the name that stands in it.
+    # The probe shares the service's settings: it trusts that one certificate, under the name that stands in it, and
+    # shows it as its own where it is asked for one and was given no other.
     try:
-        pem = settings.tls_certificate.read_bytes()
-        name = _name_in(pem)
-    except (OSError, ValueError) as error:
-        fail(f"The certificate {settings.tls_certificate} cannot be read: {error}")
-    options = [("grpc.ssl_target_name_override", name)] if name else []
-    return grpc.secure_channel(target, grpc.ssl_channel_credentials(pem), options)
-
-
-def _name_in(pem: bytes) -> str:
-    names = load_pem_x509_certificate(pem).extensions.get_extension_for_class(SubjectAlternativeName).value
-    hosts = names.get_values_for_type(DNSName) or [str(ip) for ip in names.get_values_for_type(IPAddress)]
-    return hosts[0].replace("*", "identity") if hosts else ""
+        service = read_certificates(settings.tls_certificate, settings.tls_key)
+        shown = read_certificates(*pair) if pair else service if settings.tls_client_ca else None
+    except CertificateInvalid as error:
+        fail(str(error))
+    options = [("grpc.ssl_target_name_override", service.host.replace("*", "identity"))] if service.host else []
+    key, chain = (shown.key, shown.chain) if shown else (None, None)
+    credentials = grpc.ssl_channel_credentials(service.chain, key, chain)
+    return grpc.secure_channel(target, credentials, options)

@@ -107,13 +107,19 @@ def _suggest(address: str, settings: Settings) -> None:
     if settings.is_local and settings.reflection is not False and (buf := _beside_us("buf")):
         socket = f"--unix-socket {address.removeprefix('unix:')} " if address.startswith("unix:") else ""
         place = "localhost" if socket else address
-        scheme, insecure = (
-            ("https", "--insecure ") if settings.tls_certificate else ("http", "--http2-prior-knowledge ")
-        )
+        scheme = "https" if settings.tls_certificate else "http"
         out.print(
-            f"  {buf} curl --protocol grpc {insecure}{socket}{scheme}://{place}/identity.v1.AuthService/GetSetupStatus"
+            f"  {buf} curl --protocol grpc {_trust(settings)} {socket}"
+            f"{scheme}://{place}/identity.v1.AuthService/GetSetupStatus"
         )
     out.print("\nThe road from here is in README.md. Ctrl+C stops the service.\n")
+
+
+def _trust(settings: Settings) -> str:
+    """How `buf curl` is told to speak to a port of this kind."""
+    if not settings.tls_certificate:
+        return "--http2-prior-knowledge"
+    return "--insecure --cert CLIENT.pem --key CLIENT-KEY.pem" if settings.tls_client_ca else "--insecure"
 
 
 def _listens(service: Service) -> str:
@@ -123,6 +129,7 @@ def _listens(service: Service) -> str:
         (
             service.address,
             "TLS" if settings.tls_certificate else "plaintext",
+            *(["client certificates required"] if settings.tls_client_ca else []),
             "for this machine only" if settings.is_local else "for the network",
             f"reflection {'on' if reflects else 'off'}",
         )
