@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes requirements.txt and requirements-dev.txt: every version of pyproject.toml's tree, for Python 3.11 and
+# Writes requirements.txt, requirements-rest.txt and requirements-dev.txt: every version of pyproject.toml's tree, for Python 3.11 and
 # newer on every platform, with the hashes of the files. `--upgrade` takes newer versions.
 #
 # No address of a package index stands in the result, so that anybody can install from their own. Extras stay beside
@@ -14,4 +14,5 @@ lock() {
 }
 
 lock "$@" --output-file requirements.txt
-lock "$@" --extra dev --output-file requirements-dev.txt
+lock "$@" --extra rest --output-file requirements-rest.txt
+lock "$@" --extra rest --extra dev --output-file requirements-dev.txt

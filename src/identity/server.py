@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -77,6 +77,9 @@ from identity_pb.v1 import (
     tenant_service_pb2_grpc,
 )
 
+if TYPE_CHECKING:
+    from identity.rest.mount import Mount
+
 SERVICES = (
     "identity.v1.AuthService",
     "identity.v1.SessionService",
@@ -120,6 +123,25 @@ class Clock:
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
+
+
+def open_mount(settings: Settings) -> Mount:
+    """The HTTP container of this process. Raises SettingsInvalid where what it needs is not installed."""
+    try:
+        from identity.rest.mount import Mount  # an extra, and half of the time that a start takes
+    except ImportError:
+        raise SettingsInvalid(
+            "IDENTITY_REST_ADDRESS needs the parts that speak HTTP: pip install 'identity-service[rest]'"
+        ) from None
+    return Mount(settings.model_copy(update={"dialect": settings.mounted_dialect}))
+
+
+async def start_mount(mount: Mount) -> None:
+    """Serve HTTP. Raises SettingsInvalid for an address or certificate that is not fit."""
+    try:
+        await mount.start()
+    except OSError as error:
+        raise SettingsInvalid(str(error)) from None
 
 
 class Chore:
@@ -195,7 +217,8 @@ class Service:
             authenticate_service=lambda token, scope: authenticate_service(self.world, token, scope),
             authorize=lambda caller, permission: authorize(self.world, caller, permission),
             restricted=PASSWORD_CHANGE_ONLY,
-            sources=SourceReader(settings.trusted_proxies),
+            # The container in this process calls over a Unix socket, and says who the client is.
+            sources=SourceReader((*settings.trusted_proxies, *(("unix",) if settings.rest_address else ()))),
             lane=self._lane,
             threads=settings.threads,
             deadlines={"/identity.v1.SessionService/RefreshSession": 3.0},
@@ -204,6 +227,7 @@ class Service:
         self._health = Health(SERVICES)
         self._server: grpc.aio.Server | None = None
         self._tending: asyncio.Task[None] | None = None
+        self._mount: Mount | None = None
         self.address = ""
 
     def close(self) -> None:
@@ -232,8 +256,13 @@ class Service:
             enable_reflection(SERVICES, server)
         self.address = self._listen(server)
         self._server = server
+        if self.settings.rest_address:
+            self._mount = open_mount(self.settings)
+            server.add_insecure_port(self._mount.socket)
         await server.start()
         await self._health.serving()
+        if self._mount is not None:
+            await start_mount(self._mount)
         self.dispatcher.start()
         self._tending = asyncio.create_task(self._tend())
 
@@ -268,6 +297,11 @@ class Service:
                 f"IDENTITY_GRPC_ADDRESS={address} cannot be served on: is another process using it?"
             ) from None
         return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+    @property
+    def http_address(self) -> str:
+        """Where HTTP is served; empty where it is not."""
+        return self._mount.address if self._mount else ""
 
     @property
     def open_setup_secret(self) -> str | None:
@@ -316,6 +350,8 @@ class Service:
             self._tending.cancel()
             with suppress(asyncio.CancelledError):
                 await self._tending
+        if self._mount is not None:
+            await self._mount.stop()
         # What comes is refused and streams end, whose clients go on elsewhere: calls have the whole grace to finish.
         self._pipeline.drain()
         if self._server is not None:

@@ -13,20 +13,16 @@ import secrets
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
+
+from identity.rest_settings import Dialect, RestSettings, is_loopback
 
 LOWEST_COST = 10
 SHORTEST_SECRET = 32
+S = TypeVar("S", bound=RestSettings)
 _MAKE_A_SECRET = "Make one with: openssl rand -base64 48"
 
 
@@ -34,7 +30,7 @@ class SettingsInvalid(ValueError):
     """The settings are wrong or unsafe; the message says what to change."""
 
 
-class Settings(BaseSettings):
+class Settings(RestSettings):
     """What one process is told from outside. Every field's description is its documentation."""
 
     model_config = SettingsConfigDict(env_prefix="IDENTITY_", extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -76,10 +72,6 @@ class Settings(BaseSettings):
     issuer: str = Field("", description="The `iss` of access tokens. Without it: the public URL.")
     audience: str = Field("identity", description="The `aud` of access tokens.")
     signing_algorithm: Literal["ES256", "EdDSA"] = Field("ES256", description="How new signing keys sign.")
-    public_url: str = Field(
-        "http://127.0.0.1:8080",
-        description="The base of the links in mails. Never taken from a request.",
-    )
     mail_url: str = Field(
         "console://", description="`console://`, `file:///DIR`, `smtp://USER:PASSWORD@HOST:PORT` or `smtps://…`."
     )
@@ -89,7 +81,6 @@ class Settings(BaseSettings):
         "`https://SECRET@HOST/PATH`; plain `http://` on loopback only.",
     )
     mail_from: str = Field("no-reply@localhost", description="The address that mails come from.")
-    product_name: str = Field("Identity", description="How mails call the product.")
     bcrypt_cost: int = Field(
         11, ge=LOWEST_COST, le=16, description="The cost of a password hash; each step doubles it. The floor is 10."
     )
@@ -105,8 +96,6 @@ class Settings(BaseSettings):
     )
     threads: int = Field(16, ge=1, le=256, description="How many calls run in threads at the same time.")
     database_pool: int = Field(10, ge=1, le=200, description="How many PostgreSQL connections a process opens at most.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
-    shutdown_seconds: float = Field(10, ge=0, le=300, description="How long calls may finish after SIGTERM.")
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -158,11 +147,14 @@ class Settings(BaseSettings):
         """Whether only this machine can reach the gRPC address."""
         if self.grpc_address.startswith("unix:"):
             return True
-        host = self.grpc_address.rpartition(":")[0].strip("[]")
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return is_loopback(self.grpc_address.rpartition(":")[0])
+
+    @property
+    def mounted_dialect(self) -> str:
+        """The dialect that is served beside the service: the preset's own, unless another one is asked for."""
+        if self.dialect:
+            return self.dialect
+        return self.preset if self.preset in get_args(Dialect) else "none"
 
     @property
     def token_issuer(self) -> str:
@@ -194,22 +186,20 @@ class Settings(BaseSettings):
                 "Set IDENTITY_DATA_DIR to a directory that this user may write."
             ) from None
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file())
-
 
 def load_settings(**overrides: Any) -> Settings:
     """The settings of this process. Raises SettingsInvalid with every fault and what to change."""
+    return _load(Settings, overrides)
+
+
+def load_rest_settings(**overrides: Any) -> RestSettings:
+    """The settings of a container by itself, which needs no other. Raises SettingsInvalid likewise."""
+    return _load(RestSettings, overrides)
+
+
+def _load(kind: type[S], overrides: dict[str, Any]) -> S:
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
     except ValidationError as error:
         raise SettingsInvalid("\n".join(_explain(fault) for fault in error.errors(include_input=False))) from None
     except SettingsError as error:
@@ -225,13 +215,6 @@ def _explain(fault: Any) -> str:
         return message
     name = "IDENTITY_" + "_".join(str(part) for part in fault["loc"]).upper()
     return f"{name}: {message}."
-
-
-def _config_file() -> Path | None:
-    name = os.environ.get("IDENTITY_CONFIG")
-    if name and not Path(name).is_file():
-        raise FileNotFoundError(2, "There is no such file", name)
-    return Path(name) if name else None
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_every_decision_is_dated() -> None:
 
 def test_every_dependency_has_a_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     names = [re.split(r"[\[<>=;! ]", requirement)[0] for requirement in asked]
 
     explained = re.findall(r"(?m)^\| ([a-z0-9-]+) \|", text_of("docs/decisions/0001-dependencies.md"))

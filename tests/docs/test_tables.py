@@ -56,6 +56,8 @@ OPTIONAL = {
     "IDENTITY_SECRET",  # says so at length
     "IDENTITY_TLS_CERTIFICATE",  # no TLS, which is refused where it matters
     "IDENTITY_TLS_KEY",
+    "IDENTITY_REST_KEY",
+    "IDENTITY_UPSTREAM_KEY",
     "IDENTITY_POLICY",  # the preset as it is
 }
 

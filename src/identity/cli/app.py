@@ -24,6 +24,7 @@ app = typer.Typer(
 
     \b
     identity serve        start the service: SQLite in .identity, gRPC on 127.0.0.1:50051
+    identity rest         start the HTTP container in front of a service
     identity demo         watch a throw-away service do everything, mails included
     identity check        find out what is wrong, in plain words
 
@@ -99,6 +100,36 @@ def serve() -> None:
         from identity.cli import serve  # slow, and for nothing if the settings are refused
 
         serve.run(settings)
+
+
+@app.command()
+def rest(
+    upstream: Annotated[str, typer.Option(help="HOST:PORT or unix:PATH of the gRPC service.")] = "",
+    address: Annotated[str, typer.Option(help="HOST:PORT to serve HTTP on.")] = "",
+    dialect: Annotated[
+        str, typer.Option(help="Also speak a product's HTTP API: merchant, mobile, salon, organization or tenant.")
+    ] = "",
+) -> None:
+    """Start the HTTP container in front of a gRPC service: the contract as REST, and a product's own dialect.
+
+    It needs neither the database nor the secret. Options win over IDENTITY_UPSTREAM, IDENTITY_REST_ADDRESS and
+    IDENTITY_DIALECT. With IDENTITY_REST_ADDRESS, `identity serve` brings the same doors without a second process.
+
+    \b
+    identity rest
+    identity rest --upstream 10.0.0.5:50051 --dialect salon
+    """
+    from identity.cli.output import plain_errors
+    from identity.settings import load_rest_settings
+
+    with plain_errors():
+        given = {"upstream": upstream, "rest_address": address, "dialect": dialect}
+        settings = load_rest_settings(**{name: value for name, value in given.items() if value})
+        if not settings.rest_address:
+            settings = settings.model_copy(update={"rest_address": "127.0.0.1:8080"})
+        from identity.cli import rest  # slow, and for nothing if the settings are refused
+
+        rest.run(settings)
 
 
 @app.command()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import structlog
@@ -18,12 +16,10 @@ from identity import __version__
 from identity.cli.deviations import deviations
 from identity.cli.output import err, fact, heading, out, settings_at_fault, without_secrets
 from identity.cli.settings import unknown_variables
+from identity.cli.stop import Stop
 from identity.rpc import log
 from identity.server import Service
 from identity.settings import Settings
-
-ECHO = 0.5
-"""Seconds within which a signal is the one before: a supervisor may send it to the process and to its group."""
 
 
 def run(settings: Settings) -> None:
@@ -52,23 +48,6 @@ async def _serve(service: Service) -> None:
     out.print("Stopped. Nothing that was acknowledged is lost.")
 
 
-class Stop:
-    """The first signal asks for an orderly end, the second forces it."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self._at = 0.0
-
-    def ask(self, number: int) -> None:
-        now = time.monotonic()
-        if not self.asked.is_set():
-            self._at = now
-            self.asked.set()
-        elif now - self._at > ECHO:
-            # What was acknowledged is on disk; the rest has had its time.
-            os._exit(128 + number)
-
-
 def _introduce(service: Service, bootstrap_secret: str | None) -> None:
     """Say what was started, and what somebody who sees it for the first time can do with it."""
     settings = service.settings
@@ -76,6 +55,7 @@ def _introduce(service: Service, bootstrap_secret: str | None) -> None:
     heading(f"Identity {__version__} is ready.")
     out.print()
     fact("gRPC", _listens(service))
+    fact("HTTP", _listens_for_http(service))
     fact("Database", _database(settings))
     fact("Mail", _way_out(settings.mail_url, "IDENTITY_MAIL_URL"))
     fact("SMS", _way_out(settings.sms_url, "IDENTITY_SMS_URL"))
@@ -134,6 +114,14 @@ def _listens(service: Service) -> str:
             f"reflection {'on' if reflects else 'off'}",
         )
     )
+
+
+def _listens_for_http(service: Service) -> str:
+    settings = service.settings
+    if not service.http_address:
+        return "off (IDENTITY_REST_ADDRESS=127.0.0.1:8080 turns it on)"
+    scheme = "https" if settings.rest_certificate else "http"
+    return f"{scheme}://{service.http_address}, dialect {settings.mounted_dialect}"
 
 
 def _database(settings: Settings) -> str:

@@ -1,0 +1,56 @@
+"""Cookies, and whose pages may cause calls that carry them (SE-07). No other part of Identity knows either."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.responses import Response
+
+from identity.rest.exchange import Exchange
+from identity.rest.refusals import Refusal
+from identity.rest_settings import RestSettings
+
+_PERMISSION_DENIED = 7
+
+
+def put(response: Response, settings: RestSettings, name: str, value: str, expires_at: Timestamp) -> None:
+    """Set a cookie that scripts cannot read and other sites cannot send, until a moment."""
+    seconds = expires_at.seconds - int(datetime.now(UTC).timestamp())
+    response.set_cookie(
+        name, value, max_age=max(0, seconds), path="/", secure=settings.secure_cookies, httponly=True, samesite="lax"
+    )
+
+
+def drop(response: Response, settings: RestSettings, name: str) -> None:
+    """Have the browser forget a cookie."""
+    response.delete_cookie(name, path="/", secure=settings.secure_cookies, httponly=True, samesite="lax")
+
+
+def prefixed(settings: RestSettings, name: str) -> str:
+    """A name of our own choice with the prefix that ties a cookie to this host; browsers want TLS for it."""
+    return f"__Host-{name}" if settings.secure_cookies else name
+
+
+def require_known_origin(exchange: Exchange) -> None:
+    """Let a call with cookies through if a page of ours or of a listed origin makes it.
+
+    Raises a Refusal otherwise, also where no origin is told: browsers tell it with every call that changes something.
+    """
+    origin = exchange.header("origin")
+    if origin is None or (origin not in exchange.settings.cors_origins and origin not in _own_origins(exchange)):
+        raise Refusal(
+            _PERMISSION_DENIED,
+            "This call has to come from a page of this site: send its Origin header.",
+            reason="PERMISSION_DENIED",
+        )
+
+
+def _own_origins(exchange: Exchange) -> tuple[str, ...]:
+    """The origin of the public URL; on this machine alone, also the address that was called."""
+    parts = urlsplit(exchange.settings.public_url)
+    own = f"{parts.scheme}://{parts.netloc}"
+    if exchange.settings.is_public:
+        return (own,)
+    return own, f"http://{exchange.headers.get('host', '')}"

@@ -1,0 +1,43 @@
+"""A service with its HTTP container, and a client that speaks HTTP to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from tests.running import PASSWORD, Running
+
+
+class Web:
+    """One browser or app: its own cookies and connections. `service` is what runs behind."""
+
+    def __init__(self, client: httpx.AsyncClient, service: Running) -> None:
+        self.client = client
+        self.service = service
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, bearer: str = "", status: int = 200, **options: Any
+    ) -> Any:
+        """The JSON of an answer that must have this status."""
+        headers = {**options.pop("headers", {}), **({"authorization": f"Bearer {bearer}"} if bearer else {})}
+        if body is not None:
+            options["json"] = body
+        answer = await self.client.request(method, path, headers=headers, **options)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    async def signed_in(self, email: str = "", password: str = PASSWORD) -> str:
+        """The access token of somebody, by default of somebody new."""
+        email = email or await self.service.verified()
+        answer = await self.call("POST", "/v1/login", {"identifier": email, "password": password})
+        return str(answer["session"]["tokens"]["accessToken"])
+
+
+@asynccontextmanager
+async def browsing(service: Running, **options: Any) -> AsyncIterator[Web]:
+    """A client of a service that was started with `rest_address`."""
+    base = f"http://{service.service.http_address}"
+    async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=20, **options) as client:
+        yield Web(client, service)
