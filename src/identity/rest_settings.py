@@ -67,7 +67,8 @@ class RestSettings(BaseSettings):
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Other origins, separated by commas, whose pages may call: `https://app.example.org`. Without it: none.",
+        description="Other origins, separated by commas, whose pages may call: `https://app.example.org`. "
+        "Without it: none.",
     )
     public_url: str = Field(
         "http://127.0.0.1:8080",
