@@ -67,6 +67,7 @@ from identity.rpc.tenants import TenantService
 from identity.settings import Settings, SettingsInvalid
 from identity.store import migrate
 from identity.store.database import Database, open_database
+from identity.store.observed import ObservedDatabase
 from identity.store.transaction import Transaction
 from identity_pb.v1 import (
     account_service_pb2_grpc,
@@ -172,8 +173,9 @@ class Service:
         keyring = Keyring(settings.master_secret())
         self._vault = Vault(keyring)
         self._recent: Recent[Any] = Recent(clock.monotonic)
-        self._database: Database[Transaction] = open_database(
-            settings.database, partial(Transaction, on_change=self._recent.forget)
+        self._database: Database[Transaction] = ObservedDatabase(
+            open_database(settings.database, partial(Transaction, on_change=self._recent.forget)),
+            settings.log_slow_seconds,
         )
         self._key_ring = KeyRing(self._database, self._vault, clock.now, settings.signing_algorithm)
         self.world = World(

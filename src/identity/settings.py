@@ -96,6 +96,9 @@ class Settings(RestSettings):
     )
     threads: int = Field(16, ge=1, le=256, description="How many calls run in threads at the same time.")
     database_pool: int = Field(10, ge=1, le=200, description="How many PostgreSQL connections a process opens at most.")
+    log_slow_seconds: float = Field(
+        0.5, ge=0, description="A unit of work of the database that takes longer is logged, with the id of its request."
+    )
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -62,6 +62,14 @@ OPTIONAL = {
 }
 
 
+def test_every_event_of_the_log_that_is_told_of_is_logged_somewhere() -> None:
+    events = re.findall(r"(?m)^\| `([a-z: ]+)` \| (?:info|warning|error) \|", text_of("docs/operations.md"))
+    code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "src").rglob("*.py"))
+
+    assert len(events) > 10
+    assert [event for event in events if f'"{event}"' not in code] == []
+
+
 def test_the_tables_are_as_make_generate_writes_them() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/tables.py", "--check"], capture_output=True, text=True, check=False

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
-import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -16,9 +13,9 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
-import structlog
 from sqlalchemy import select, text
 from tests.conftest import Launch
+from tests.logs import captured_log
 from tests.mail.sink import closed_port
 from tests.running import (
     OTHER_PASSWORD,
@@ -33,7 +30,6 @@ from tests.running import (
     refused,
 )
 
-from identity.rpc.log import configure
 from identity.store.tables import audit_events, metadata, outbox
 from identity_pb.v1 import auth_service_pb2 as pb
 from identity_pb.v1.resources_pb2 import Device
@@ -97,20 +93,6 @@ async def walk(road: Road) -> None:
         "refresh token": refreshed.tokens.refresh_token,
         "used refresh token": signed_in.tokens.refresh_token,
     }
-
-
-@contextmanager
-def captured_log() -> Iterator[tuple[Any, StringIO]]:
-    """The log of the process, down to its details; afterwards everything is as before."""
-    root, before, hook = logging.getLogger(), structlog.get_config(), threading.excepthook
-    handlers, level = root.handlers[:], root.level
-    stream = StringIO()
-    try:
-        yield configure(level="debug", json=True, stream=stream), stream
-    finally:
-        structlog.configure(**before)
-        root.handlers[:], threading.excepthook = handlers, hook
-        root.setLevel(level)
 
 
 def dump(service: Running) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from tests.logs import captured_log, lines
 from tests.mail.rig import ADA, BOB, EVE, Crash, Recorder, Rig, failing
 
 from identity.domain.errors import ServiceUnavailable
@@ -190,13 +190,11 @@ def test_stopping_what_never_started_is_harmless(rig: Rig) -> None:
     "failure",
     [TemporaryFailure("451"), RecipientRefused("550"), ServerUnreachable("down"), RuntimeError(f"{ADA} token-of-")],
 )
-def test_LO_01_no_log_and_no_row_names_an_address_or_a_secret(
-    rig: Rig, caplog: pytest.LogCaptureFixture, failure: Exception
-) -> None:
-    caplog.set_level(logging.DEBUG, "identity")
+def test_LO_01_no_log_and_no_row_names_an_address_or_a_secret(rig: Rig, failure: Exception) -> None:
     (id,) = rig.queue(ADA)
-    rig.worker(failing(failure)).run_once()
-    assert caplog.records
-    for text in (caplog.text, str(rig.row(id).error)):
+    with captured_log() as (_, log):
+        rig.worker(failing(failure)).run_once()
+    assert lines(log)
+    for text in (log.getvalue(), str(rig.row(id).error)):
         assert "ada@" not in text
         assert "token-of-" not in text

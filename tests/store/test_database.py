@@ -13,6 +13,7 @@ from itertools import product
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from tests.logs import captured_log, lines
 from tests.store.counters import CounterUnit, value_of
 
 from identity.domain.errors import EmailTaken, Overloaded, ServiceUnavailable
@@ -107,7 +108,7 @@ def test_actions_run_once_in_order_when_others_can_see_the_commit(counters: Coun
 
 
 def test_an_action_that_fails_changes_nothing_for_the_caller(
-    counters: Counters, caplog: pytest.LogCaptureFixture
+    counters: Counters,
 ) -> None:
     done: list[int] = []
 
@@ -117,10 +118,11 @@ def test_an_action_that_fails_changes_nothing_for_the_caller(
         tx.after_commit(lambda: done.append(2))
         return 5
 
-    assert counters.write(unit) == 5
+    with captured_log() as (_, log):
+        assert counters.write(unit) == 5
     assert value_of(counters, "a") == 0
     assert done == [2]
-    assert "ZeroDivisionError" in caplog.text
+    assert [line["raised"][0]["type"] for line in lines(log, level="error")] == ["ZeroDivisionError"]
 
 
 def test_a_unit_that_fails_takes_nothing_of_its_neighbours_with_it(counters: Counters) -> None:

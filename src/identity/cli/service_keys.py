@@ -9,6 +9,7 @@ from identity.cli.output import fail, out, plain_errors, table
 from identity.domain.errors import InvalidRequest, NotFound
 from identity.domain.ports import World
 from identity.domain.service_access import create_service_key, revoke_service_key
+from identity.rpc import log
 from identity.server import Service
 from identity.settings import load_settings
 from identity.store import migrate
@@ -58,6 +59,7 @@ def _world() -> Iterator[World]:
     settings = load_settings()
     if missing := migrate.pending(settings.database):
         fail(f"The database's schema is {len(missing)} step(s) behind this version. Run: identity migrate")
+    log.configure(level=settings.log_level)  # to the standard error output: the other one is for the key
     service = Service(settings)
     try:
         yield service.world

@@ -17,7 +17,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
+
+import structlog
 
 from identity.domain.mails import MailKind, OutboxMail
 from identity.domain.ports import Database, Vault
@@ -25,8 +28,6 @@ from identity.mail.backoff import wait_after
 from identity.mail.carriers import Carrier
 from identity.mail.rendering import AddressInvalid
 from identity.mail.transports import PermanentFailure, ServerUnreachable, TemporaryFailure
-
-_log = logging.getLogger("identity.mail")
 
 _BATCH = 20
 _LEASE = timedelta(minutes=3)
@@ -44,6 +45,9 @@ class Outcome(StrEnum):
     PARKED = "parked"
     EXPIRED = "expired"
     UNWANTED = "unwanted"
+
+
+_LEVELS = {Outcome.RETRIED: logging.WARNING, Outcome.PARKED: logging.ERROR}
 
 
 class Dispatcher:
@@ -68,6 +72,7 @@ class Dispatcher:
         self._carrier = carrier
         self._clock = clock
         self._on_outcome = on_outcome
+        self._log = structlog.get_logger("identity.mail", channel=carrier.channel.value)
         self._thread = threading.Thread(target=self._run, name=carrier.channel.value, daemon=True)
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -109,7 +114,7 @@ class Dispatcher:
                 self.run_once()
             except Exception as failure:
                 # The thread outlives whatever happens, above all a database that is away.
-                _log.error("the outbox could not be worked on: %s", type(failure).__name__)
+                self._log.error("the outbox could not be worked on", failure=type(failure).__name__)
             self._woken.wait(_POLL_SECONDS)
             self._woken.clear()
 
@@ -167,6 +172,7 @@ class Dispatcher:
         if resolved is None:
             self._drop(mail, now, Outcome.UNWANTED)
             return None
+        self._log.info("mail resolved", mail=str(resolved.id), request=str(mail.id), kind=resolved.kind.value)
         return replace(resolved, attempts=mail.attempts)
 
     def _deliver(self, mail: OutboxMail) -> None:
@@ -207,20 +213,29 @@ class Dispatcher:
             self._park(mail, failure)
             return
         self._database.write(lambda tx: tx.outbox.retry(mail.id, at, type(failure).__name__))
-        _log.warning("%s %s is put off until %s: %s", mail.channel, mail.id, f"{at:%H:%M:%S}", _told(failure))
-        self._decided(mail, Outcome.RETRIED)
+        self._decided(mail, Outcome.RETRIED, failure, until=at.isoformat())
 
     def _park(self, mail: OutboxMail, failure: Exception) -> None:
         now = self._clock()
         self._database.write(lambda tx: tx.outbox.park(mail.id, now, type(failure).__name__))
-        _log.error("%s %s cannot be delivered: %s", mail.channel, mail.id, _told(failure))
-        self._decided(mail, Outcome.PARKED)
+        self._decided(mail, Outcome.PARKED, failure)
 
     def _drop(self, mail: OutboxMail, now: datetime, outcome: Outcome) -> None:
         self._database.write(lambda tx: tx.outbox.drop(mail.id, now, outcome.value))
         self._decided(mail, outcome)
 
-    def _decided(self, mail: OutboxMail, outcome: Outcome) -> None:
+    def _decided(self, mail: OutboxMail, outcome: Outcome, failure: Exception | None = None, **fields: Any) -> None:
+        if failure is not None:
+            fields["failure"] = _told(failure)
+        self._log.log(
+            _LEVELS.get(outcome, logging.INFO),
+            "mail",
+            mail=str(mail.id),
+            kind=mail.kind.value,
+            outcome=outcome.value,
+            attempts=mail.attempts,
+            **fields,
+        )
         self._on_outcome(mail.kind, outcome)
 
     def _lease(self, now: datetime, until: datetime) -> list[OutboxMail]:
@@ -231,7 +246,7 @@ class Dispatcher:
             self._database.write(lambda tx: tx.outbox.release(ids))
         except Exception as failure:
             # The leases run out by themselves, and what led here must not be hidden.
-            _log.warning("%d leases could not be given back: %s", len(ids), type(failure).__name__)
+            self._log.warning("leases could not be given back", leases=len(ids), failure=type(failure).__name__)
 
     # A server that is away.
 
@@ -243,7 +258,7 @@ class Dispatcher:
         wait = min(timedelta(seconds=5) * (1 << min(self._pauses, 8)), _LONGEST_PAUSE)
         self._pauses += 1
         self._resume_at = self._clock() + wait
-        _log.error("no %s leaves, next try in %d s: %s", self._carrier.channel, wait.total_seconds(), failure)
+        self._log.error("nothing leaves", next_try_in_s=wait.total_seconds(), failure=str(failure))
 
     def _is_paused(self) -> bool:
         return self._resume_at is not None and self._clock() < self._resume_at

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Generic, Protocol, TypeVar
 
+import structlog
 from sqlalchemy import Connection
-
-_log = logging.getLogger("identity.store")
 
 Action = Callable[[], None]
 
@@ -87,7 +85,7 @@ def run_actions(actions: Iterable[Action]) -> None:
             action()
         except BaseException:
             # Whatever it is: it must not end the thread that all writers depend on.
-            _log.exception("an action after a commit failed")
+            structlog.get_logger("identity.store").exception("an action after a commit failed")
 
 
 def refuse_actions(unit: Unit) -> None:

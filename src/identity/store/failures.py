@@ -6,14 +6,11 @@ the text of its errors, so the texts of failed statements are left behind and on
 
 from __future__ import annotations
 
-import logging
 from enum import Enum, auto
 
 from sqlalchemy.exc import StatementError
 
 from identity.domain.errors import ServiceUnavailable
-
-_log = logging.getLogger("identity.store")
 
 # Primary result codes of SQLite that speak of the machine or of another process, not of the statement:
 # BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOTADB.
@@ -99,12 +96,6 @@ def outward(error: BaseException, verdict: Verdict) -> BaseException:
     if failure is not told:
         failure.__cause__ = told
     return failure
-
-
-def report(error: BaseException, verdict: Verdict) -> None:
-    """Log what the caller is not told; a fault is logged by whoever catches it."""
-    if verdict not in (Verdict.NOT_OURS, Verdict.FAULT):
-        _log.warning("the database is not available: %s", describe(error))
 
 
 def describe(error: BaseException) -> str:

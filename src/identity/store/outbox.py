@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -24,7 +27,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from identity.domain.mails import Channel, MailKind, OutboxMail
+from identity.store.database import Action
 from identity.store.tables import outbox
+
+_log = structlog.get_logger("identity.store")
 
 _WAITING = "waiting"
 _VALUES = tuple(
@@ -79,12 +85,19 @@ _backlog = select(func.count()).select_from(outbox).where(outbox.c.status == _WA
 
 
 class Outbox:
-    """Implements `domain.mails.OutboxStore`."""
+    """Implements `domain.mails.OutboxStore`.
 
-    def __init__(self, connection: Connection) -> None:
+    A mail that was queued is logged once it is committed, with the id of the request that did it: from there on its
+    lines carry its own id.
+    """
+
+    def __init__(self, connection: Connection, after_commit: Callable[[Action], None]) -> None:
         self._connection = connection
+        self._after_commit = after_commit
 
     def add(self, mail: OutboxMail) -> None:
+        told = {"mail": str(mail.id), "kind": mail.kind.value, "channel": mail.channel.value}
+        self._after_commit(partial(copy_context().run, _log.info, "mail queued", **told))
         self._connection.execute(
             outbox.insert(),
             {

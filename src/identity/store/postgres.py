@@ -18,7 +18,7 @@ from identity.domain.errors import DomainError, Overloaded, ServiceUnavailable
 from identity.store.bounded import BoundedConnection, CommitInDoubtError, NoAnswerError
 from identity.store.breaker import PAUSE, Breaker
 from identity.store.database import Action, Database, R, T, commits, refuse_actions, run_actions
-from identity.store.failures import StoreError, Verdict, judge, outward, report
+from identity.store.failures import StoreError, Verdict, judge, outward
 from identity.store.pool import Lease, Pool
 from identity.store.postgres_engine import CONNECT_SECONDS, UNIT_SECONDS, create_postgres_engine, open_connection
 
@@ -126,7 +126,6 @@ class PostgresDatabase(Database[T]):
                     raise
                 again = verdict in _WORTH_ANOTHER_RUN and not isinstance(_driver_error(error), CommitInDoubtError)
                 if attempt == ATTEMPTS or not again or monotonic() > deadline:
-                    report(error, verdict)
                     failure = outward(error, verdict)
                     raise failure from failure.__cause__
             else:
@@ -152,7 +151,6 @@ class PostgresDatabase(Database[T]):
         except Exception as error:
             self._breaker.failed()
             verdict = judge(error)
-            report(error, verdict)
             failure = outward(error, verdict)
             raise failure from failure.__cause__
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
 from identity.store.database import Database, R, T, refuse_actions
-from identity.store.failures import Verdict, judge, outward, report
+from identity.store.failures import Verdict, judge, outward
 from identity.store.pool import Lease, Pool
 from identity.store.writer import QUEUE_LIMIT, Writer
 
@@ -70,7 +70,6 @@ class SqliteDatabase(Database[T]):
             fit = verdict in (Verdict.NOT_OURS, Verdict.FAULT)
             if verdict is Verdict.NOT_OURS:
                 raise
-            report(error, verdict)
             failure = outward(error, verdict)
             raise failure from failure.__cause__
         finally:

@@ -81,7 +81,7 @@ class Transaction:
 
     @property
     def outbox(self) -> Outbox:
-        return Outbox(self._connection)
+        return Outbox(self._connection, self.after_commit)
 
     @property
     def audit(self) -> Audit:

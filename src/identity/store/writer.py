@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from identity.domain.errors import Overloaded, ServiceUnavailable
 from identity.store.database import Action, R, T, commits, run_actions
-from identity.store.failures import judge, outward, report
+from identity.store.failures import judge, outward
 from identity.store.pool import Lease
 
 # Units in one transaction: enough to share the cost of the fsync, few enough to let other processes in.
@@ -190,7 +190,6 @@ class Writer(Generic[T]):
     @staticmethod
     def _fail(works: Iterable[_Work[T]], error: Exception) -> None:
         verdict = judge(error)
-        report(error, verdict)
         for work in works:
             if work.future.running() or work.future.set_running_or_notify_cancel():
                 # One exception for each: several threads are going to raise them.
