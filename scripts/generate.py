@@ -1,4 +1,4 @@
-"""Write generated/ from protos/: the descriptor image, then the Python stubs, always byte for byte the same.
+"""Write generated/ from protos/: the descriptor image, OpenAPI, the Python stubs, always byte for byte the same.
 
 `python scripts/generate.py` rewrites; `python scripts/generate.py --check` changes nothing and exits 1
 when the committed files are not what the contract gives.
@@ -6,6 +6,7 @@ when the committed files are not what the contract gives.
 
 import argparse
 import filecmp
+import json
 import os
 import shutil
 import subprocess
@@ -15,11 +16,14 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc  # type: ignore[import-untyped]  # it ships no types
+from openapi import document
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ROOT / "generated"
 IMAGE, STUBS = "descriptors.binpb", "identity_pb"
+OPENAPI = f"{STUBS}/v1/openapi.json"
 PACKAGES = {STUBS: "Python stubs of the contract; generated, never edited.", f"{STUBS}/v1": "Stubs of identity.v1."}
+API_VERSION = "v1"
 # Their options travel inside the descriptors as bytes; no stub needs their modules.
 OPTIONS_ONLY = {"buf/validate/validate.proto", "google/api/annotations.proto"}
 
@@ -49,6 +53,8 @@ def generate(out: Path, renamed: Path) -> None:
     (out / STUBS / "py.typed").touch()
     subprocess.run(["buf", "build", "protos", "-o", str(out / IMAGE)], cwd=ROOT, check=True)
     image = FileDescriptorSet.FromString((out / IMAGE).read_bytes())
+    openapi = json.dumps(document(image, API_VERSION), indent=1, ensure_ascii=False)
+    (out / OPENAPI).write_text(f"{openapi}\n", encoding="utf-8")
     for file in image.file:
         file.name = rename(file.name)
         file.dependency[:] = [rename(name) for name in file.dependency if name not in OPTIONS_ONLY]

@@ -1,9 +1,10 @@
-"""Puts the HTTP doors together: the canonical API, health, and one dialect if asked."""
+"""Puts the HTTP doors together: the canonical API, health, documentation, and one dialect if asked."""
 
 from __future__ import annotations
 
 from identity.rest import canonical, health
 from identity.rest.dialect import load_dialect
+from identity.rest.docs import page
 from identity.rest.door import Door
 from identity.rest.routing import Router
 from identity.rest.upstream import Upstream
@@ -12,7 +13,11 @@ from identity.rest_settings import RestSettings
 
 def build_app(settings: RestSettings, upstream: Upstream) -> Door:
     """The ASGI application. Raises PathTaken if two doors want the same path."""
-    endpoints = [*canonical.endpoints(upstream), health.endpoint(upstream)]
-    if settings.dialect not in ("", "none"):
-        endpoints += load_dialect(settings.dialect).endpoints()
+    dialect = load_dialect(settings.dialect) if settings.dialect not in ("", "none") else None
+    endpoints = [
+        *canonical.endpoints(upstream),
+        health.endpoint(upstream),
+        *page.endpoints(settings.product_name, dialect),
+        *(dialect.endpoints() if dialect else ()),
+    ]
     return Door(settings, upstream, Router(endpoints))

@@ -58,12 +58,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The HTTP API of one product. `refuse` gives every refusal the product's own shape and words."""
+    """The HTTP API of one product. `refuse` gives every refusal the product's own shape and words; `about` says in a
+    paragraph what the page of its documentation begins with."""
 
     name: str
     title: str
     operations: tuple[Operation, ...]
     refuse: Callable[[Refusal], Response]
+    about: str = ""
 
     def endpoints(self) -> list[Endpoint]:
         """An endpoint for each operation."""

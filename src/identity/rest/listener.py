@@ -140,6 +140,8 @@ class Listener:
         """Accept nothing new, let requests finish, let go of the service (F-18)."""
         if self._server is not None and self._running is not None:
             self._server.should_exit = True
+            if self._upstream is not None:
+                self._upstream.end_streams()
             await self._running
         if self._upstream is not None:
             await self._upstream.close()

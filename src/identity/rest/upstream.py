@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -41,6 +42,7 @@ class Upstream:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
+        self._streams: set[grpc.aio.UnaryStreamCall[Any, Any]] = set()
         self.auth = AuthServiceStub(channel)
         self.sessions = SessionServiceStub(channel)
         self.invites = InviteServiceStub(channel)
@@ -62,12 +64,26 @@ class Upstream:
     async def watch(
         self, rpc: grpc.aio.UnaryStreamMultiCallable[Request, Reply], request: Request, metadata: Metadata
     ) -> AsyncIterator[Reply]:
-        """Follow one stream to its end. Raises a Refusal, at the first answer or later."""
+        """Follow one stream to its end, or until the container stops. Raises a Refusal, at any answer."""
+        stream = rpc(request, metadata=metadata)
+        self._streams.add(stream)
         try:
-            async for reply in rpc(request, metadata=metadata):
+            async for reply in stream:
                 yield reply
         except grpc.aio.AioRpcError as error:
             raise of_rpc(error) from None
+        except asyncio.CancelledError:
+            if stream not in self._streams:
+                return
+            raise
+        finally:
+            self._streams.discard(stream)
+            stream.cancel()
+
+    def end_streams(self) -> None:
+        """End the streams, whose clients go on elsewhere: they would never end by themselves."""
+        while self._streams:
+            self._streams.pop().cancel()
 
     async def close(self) -> None:
         """Let go of the channel; calls under way end."""

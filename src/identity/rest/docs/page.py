@@ -1,0 +1,66 @@
+"""`/docs`: an OpenAPI document as one page of HTML, without a script and without a request to anybody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import Response
+
+from identity.rest.dialect import Dialect
+from identity.rest.docs import openapi
+from identity.rest.docs.reading import sections
+from identity.rest.exchange import Exchange
+from identity.rest.routing import Endpoint
+
+_CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_KEPT = "public, max-age=300"
+
+_html = Environment(
+    loader=PackageLoader("identity.rest.docs"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def endpoints(product_name: str, dialect: Dialect | None) -> Iterable[Endpoint]:
+    """The page and the document of the canonical API, and of the dialect that is served."""
+    style = files("identity.rest.docs").joinpath("style.css").read_bytes()
+    canonical = openapi.canonical()
+    links = [("/docs", "Identity"), *([(f"/docs/{dialect.name}", dialect.title)] if dialect else [])]
+    yield Endpoint("GET", "/openapi.json", _told(_json(canonical)))
+    yield Endpoint("GET", "/docs", _told(_page(canonical, product_name, links, "/openapi.json")))
+    yield Endpoint("GET", "/docs/style.css", _told((style, "text/css; charset=utf-8")))
+    if dialect is not None:
+        document, path = openapi.of_dialect(dialect), f"/docs/{dialect.name}"
+        yield Endpoint("GET", f"{path}/openapi.json", _told(_json(document)))
+        yield Endpoint("GET", path, _told(_page(document, product_name, links, f"{path}/openapi.json")))
+
+
+def _page(document: dict[str, Any], product_name: str, links: list[tuple[str, str]], source: str) -> tuple[bytes, str]:
+    html = _html.get_template("docs.html").render(
+        document=document, sections=sections(document), product_name=product_name, links=links, source=source
+    )
+    return html.encode(), "text/html; charset=utf-8"
+
+
+def _json(document: dict[str, Any]) -> tuple[bytes, str]:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
+
+
+def _told(content: tuple[bytes, str]) -> Callable[[Exchange], Awaitable[Response]]:
+    """What is the same for everybody and as long as the process runs."""
+    body, media_type = content
+    headers = {"cache-control": _KEPT, "content-security-policy": _CSP}
+
+    async def answer(exchange: Exchange) -> Response:
+        return Response(body, media_type=media_type, headers=headers)
+
+    return answer
