@@ -1,0 +1,40 @@
+"""Claims under a MAC, spelled as text in exactly one way."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class MacTokens:
+    """Tokens of one kind: base64url of a claim of fixed length and of its HMAC-SHA256, cut to `mac_bytes`.
+
+    Both together are a multiple of 3 bytes, so that the text has no bits to spare and no padding (P-12).
+    """
+
+    key: bytes = field(repr=False)
+    claim_bytes: int
+    mac_bytes: int
+
+    def issue(self, claim: bytes) -> str:
+        """Spells a claim; the same one each time."""
+        return urlsafe_b64encode(claim + self._mac(claim)).decode("ascii")
+
+    def read(self, token: str) -> bytes | None:
+        """Reads a token of `issue`; None for everything else, in every spelling but the issued one."""
+        if len(token) != (self.claim_bytes + self.mac_bytes) // 3 * 4:
+            return None
+        try:
+            raw = urlsafe_b64decode(token)
+        except ValueError:
+            return None
+        # The decoder skips foreign characters and takes + and / too; only the spelling of `issue` counts.
+        if urlsafe_b64encode(raw) != token.encode("ascii"):
+            return None
+        claim = raw[: self.claim_bytes]
+        return claim if hmac.compare_digest(raw[self.claim_bytes :], self._mac(claim)) else None
+
+    def _mac(self, claim: bytes) -> bytes:
+        return hmac.digest(self.key, claim, "sha256")[: self.mac_bytes]
