@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import grpc
-import pyotp
 import pytest
 from sqlalchemy import select
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, bearer, refused
+from tests.second_factor import Enrolled, challenged, enrolled, verify
 
 from identity.store.tables import factors as factor_rows
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import factor_service_pb2 as factors
 from identity_pb.v1 import resources_pb2 as resources
-
-
-@dataclass
-class Enrolled:
-    """Somebody with an authenticator app."""
-
-    email: str
-    access_token: str
-    app: pyotp.TOTP
-    recovery_codes: list[str]
-    factor_id: str
-
-    def code(self, service: Running, steps: int = 0) -> str:
-        return self.app.at(service.clock.now, counter_offset=steps)
 
 
 async def test_OT_08_a_stolen_session_alone_enrols_nothing(service: Running) -> None:
@@ -225,34 +209,8 @@ async def test_OT_04_a_mailed_code_dies_by_resending_by_time_and_by_five_tries(s
     assert (await refused(service.auth.VerifyOtp(verify(third, email_code=code)))).reason == "OTP_EXPIRED"
 
 
-async def enrolled(service: Running) -> Enrolled:
-    """Somebody who has just switched an app on."""
-    email = await service.verified()
-    token = (await service.login(email)).tokens.access_token
-    begun = await service.factors.BeginTotpEnrollment(
-        factors.BeginTotpEnrollmentRequest(current_password=PASSWORD), metadata=bearer(token)
-    )
-    app = pyotp.TOTP(begun.secret)
-    confirm = factors.ConfirmTotpEnrollmentRequest(
-        enrollment_token=begun.enrollment_token, code=app.at(service.clock.now)
-    )
-    confirmed = await service.factors.ConfirmTotpEnrollment(confirm, metadata=bearer(token))
-    return Enrolled(email, token, app, list(confirmed.recovery_codes), confirmed.factor.id)
-
-
-async def challenged(service: Running, email: str) -> str:
-    """The challenge of somebody whose password was right."""
-    response = await service.auth.Login(auth.LoginRequest(identifier=email, password=PASSWORD))
-    assert response.WhichOneof("result") == "mfa_challenge"
-    return str(response.mfa_challenge.challenge_token)
-
-
 async def signed_in_with(service: Running, person: Enrolled) -> str:
     """The access token of a whole sign-in with the app."""
     service.clock.advance(seconds=60)
     answer = verify(await challenged(service, person.email), totp=person.code(service))
     return str((await service.auth.VerifyOtp(answer)).session.tokens.access_token)
-
-
-def verify(token: str, **code: Any) -> auth.VerifyOtpRequest:
-    return auth.VerifyOtpRequest(challenge_token=token, **code)
