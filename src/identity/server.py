@@ -25,6 +25,7 @@ import structlog
 from identity.crypto import common_passwords, one_time_tokens
 from identity.crypto.access_tokens import AccessTokens
 from identity.crypto.certificates import CertificateInvalid, Certificates, read_certificates
+from identity.crypto.device_tokens import DeviceTokens
 from identity.crypto.key_ring import KeyRing
 from identity.crypto.keyring import Keyring
 from identity.crypto.lane import HashingLane
@@ -187,6 +188,7 @@ class Service:
             is_common_password=common_passwords.is_common,
             refresh_tokens=RefreshTokens(keyring.refresh),
             access_tokens=AccessTokens(settings.token_issuer, settings.audience, self._key_ring.keys),
+            device_tokens=DeviceTokens(keyring.device),
             vault=self._vault,
             secrets=Secrets(
                 new_token=one_time_tokens.new_token,

@@ -5,7 +5,7 @@ import pytest
 from identity.crypto.keyring import Keyring
 
 SECRET = "correct horse battery staple 0123456789"
-PURPOSES = ("pepper", "refresh", "sealing", "throttle", "page", "bootstrap")
+PURPOSES = ("pepper", "refresh", "device", "sealing", "throttle", "page", "bootstrap")
 
 
 def test_a_secret_of_31_characters_is_refused_without_being_repeated() -> None:
@@ -51,6 +51,7 @@ def test_the_same_secret_gives_the_same_keys_on_every_replica() -> None:
     assert keyring.key_id == "443df8b5"
     assert keyring.pepper.hex() == "48452f0d7e0faaa116b658a68c98fcaca5a13498e072e45a8a2067385f904c56"
     assert keyring.refresh.hex() == "00bb29e4f4aeb32ea7be376e5e34a8c814c5efaad6da6ac111a5c200fc5c56d2"
+    assert keyring.device.hex() == "bd57bc3fa23c3f90a121c9dadcbcda24d5482338c4c1e7548fe12c835c05bd20"
     assert keyring.sealing.hex() == "196e616bdfa2f3d940e025a20e96ba8d7ea24c74283e78d7074201262e940d5b"
     assert keyring.throttle.hex() == "8e9ff48d71c1da1e437cd6eadd5d999c211ce3e5a24e6fea53ff14b8dde4834f"
     assert keyring.page.hex() == "981657d062111bcb49fd3e66eb307e4300c3ea05a20837cd0e787abdc2510186"

@@ -115,17 +115,19 @@ async def test_LG_02_unknown_names_have_a_budget_too(service: Running) -> None:
 
 
 async def test_LG_02_changing_a_password_is_charged_like_signing_in(service: Running) -> None:
-    """The current password cannot be guessed through ChangePassword, with a bearer or without (Z-03)."""
+    """Without a bearer it costs the account's attempts (Z-03), with one those of the bearer's device, and no more."""
     email = await service.verified()
     token = (await service.login(email)).tokens.access_token
+    request = pb.ChangePasswordRequest(identifier=email, current_password=WRONG_PASSWORD, new_password=OTHER_PASSWORD)
     for _ in range(3):
-        await refused(service.change_password(token, WRONG_PASSWORD, OTHER_PASSWORD))
-        request = pb.ChangePasswordRequest(
-            identifier=email, current_password=WRONG_PASSWORD, new_password=OTHER_PASSWORD
-        )
         await refused(service.auth.ChangePassword(request))
+        await guess(service, email)
     assert evaluated(service, email) == 5
     assert await guess(service, email, password=PASSWORD) == "INVALID_CREDENTIALS"
+    for _ in range(6):
+        await refused(service.change_password(token, WRONG_PASSWORD, OTHER_PASSWORD))
+    assert evaluated(service, email) == 5 + 5
+    assert (await refused(service.change_password(token, PASSWORD, OTHER_PASSWORD))).reason == "INVALID_CREDENTIALS"
 
 
 async def test_LG_03_a_stranger_cannot_lock_the_owner_out(service: Running) -> None:

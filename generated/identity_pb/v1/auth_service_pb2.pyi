@@ -462,6 +462,7 @@ class LoginRequest(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     REMEMBER_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
+    DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
     identifier: _builtins.str
     """identifier is an e-mail address, or a phone number in E.164 or as dialled in phone_country."""
     phone_country: _builtins.str
@@ -476,6 +477,10 @@ class LoginRequest(_message.Message):
     """remember asks for a refresh token; absent for the preset's default."""
     locale: _builtins.str
     """locale is the language of mails that this sign-in causes; absent for the account's."""
+    device_token: _builtins.str
+    """device_token is that of the account's newest SessionResult on this machine. The attempt then has a budget of its
+    own, beside that of the account and of the source. One that is of no use is as good as none; empty for none.
+    """
     @_builtins.property
     def device(self) -> _resources_pb2.Device:
         """device is what the client says about its machine; absent when it says nothing."""
@@ -491,10 +496,11 @@ class LoginRequest(_message.Message):
         origin: _resources_pb2.Origin.ValueType = ...,
         remember: _builtins.bool | None = ...,
         locale: _builtins.str | None = ...,
+        device_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_locale", b"_locale", "_phone_country", b"_phone_country", "_remember", b"_remember", "_tenant_slug", b"_tenant_slug", "device", b"device", "locale", b"locale", "phone_country", b"phone_country", "remember", b"remember", "tenant_slug", b"tenant_slug"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_locale", b"_locale", "_phone_country", b"_phone_country", "_remember", b"_remember", "_tenant_slug", b"_tenant_slug", "device", b"device", "identifier", b"identifier", "locale", b"locale", "origin", b"origin", "password", b"password", "phone_country", b"phone_country", "remember", b"remember", "tenant_slug", b"tenant_slug"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_locale", b"_locale", "_phone_country", b"_phone_country", "_remember", b"_remember", "_tenant_slug", b"_tenant_slug", "device", b"device", "device_token", b"device_token", "identifier", b"identifier", "locale", b"locale", "origin", b"origin", "password", b"password", "phone_country", b"phone_country", "remember", b"remember", "tenant_slug", b"tenant_slug"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__locale: _TypeAlias = _typing.Literal["locale"]  # noqa: Y015
     _WhichOneofArgType__locale: _TypeAlias = _typing.Literal["_locale", b"_locale"]  # noqa: Y015
@@ -774,12 +780,15 @@ class OtpCredentials(_message.Message):
     PHONE_COUNTRY_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
+    DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
     identifier: _builtins.str
     """identifier is an e-mail address, or a phone number in E.164 or as dialled in phone_country."""
     phone_country: _builtins.str
     """phone_country is the ISO 3166 code that a national phone belongs to; absent otherwise."""
     password: _builtins.str
     """password is the account's password."""
+    device_token: _builtins.str
+    """device_token is what Login was called with; empty likewise."""
     @_builtins.property
     def device(self) -> _resources_pb2.Device:
         """device must be the one that Login was called with; absent likewise."""
@@ -791,10 +800,11 @@ class OtpCredentials(_message.Message):
         phone_country: _builtins.str | None = ...,
         password: _builtins.str = ...,
         device: _resources_pb2.Device | None = ...,
+        device_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_phone_country", b"_phone_country", "device", b"device", "phone_country", b"phone_country"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phone_country", b"_phone_country", "device", b"device", "identifier", b"identifier", "password", b"password", "phone_country", b"phone_country"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_phone_country", b"_phone_country", "device", b"device", "device_token", b"device_token", "identifier", b"identifier", "password", b"password", "phone_country", b"phone_country"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__phone_country: _TypeAlias = _typing.Literal["phone_country"]  # noqa: Y015
     _WhichOneofArgType__phone_country: _TypeAlias = _typing.Literal["_phone_country", b"_phone_country"]  # noqa: Y015

@@ -852,6 +852,12 @@ class SessionResult(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
     MEMBERSHIP_FIELD_NUMBER: _builtins.int
+    DEVICE_TOKEN_FIELD_NUMBER: _builtins.int
+    device_token: _builtins.str
+    """device_token is for the client to keep, also after a sign-out, and to show at the account's next sign-in on this
+    machine: guesses of strangers then do not hold that up. It is no credential. It counts until the password or a
+    factor is changed elsewhere, its session is revoked, or 30 days after that has ended.
+    """
     @_builtins.property
     def account(self) -> Global___Account:
         """account is who signed in."""
@@ -880,10 +886,11 @@ class SessionResult(_message.Message):
         session: Global___Session | None = ...,
         tenant: Global___Tenant | None = ...,
         membership: Global___Membership | None = ...,
+        device_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "membership", b"membership", "session", b"session", "tenant", b"tenant", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "membership", b"membership", "session", b"session", "tenant", b"tenant", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "device_token", b"device_token", "membership", b"membership", "session", b"session", "tenant", b"tenant", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

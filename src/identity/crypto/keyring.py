@@ -17,7 +17,7 @@ class Keyring:
     itself is not kept. It is not stretched: it has to be random, not a password that somebody made up.
     """
 
-    __slots__ = ("bootstrap", "key_id", "page", "pepper", "refresh", "sealing", "throttle")
+    __slots__ = ("bootstrap", "device", "key_id", "page", "pepper", "refresh", "sealing", "throttle")
 
     def __init__(self, secret: str) -> None:
         """Derives all keys at once.
@@ -30,6 +30,7 @@ class Keyring:
         material = secret.encode("utf-8", "surrogateescape")
         self.pepper = _derive(material, "pepper", _KEY_BYTES)
         self.refresh = _derive(material, "refresh", _KEY_BYTES)
+        self.device = _derive(material, "device", _KEY_BYTES)
         self.sealing = _derive(material, "sealing", _KEY_BYTES)
         self.throttle = _derive(material, "throttle", _KEY_BYTES)
         self.page = _derive(material, "page", _KEY_BYTES)

@@ -35,7 +35,8 @@ class Stage(StrEnum):
 class Challenge:
     """A step that waits for its answer, with everything that the finished sign-in will need.
 
-    `sealed` is what only the service may read until then, such as a seed being enrolled.
+    `sealed` is what only the service may read until then, such as a seed being enrolled; `known_device` is
+    the device that the password came from, if that is known (LG-03).
     """
 
     digest: bytes = field(repr=False)
@@ -54,6 +55,7 @@ class Challenge:
     code_sent_at: datetime | None = None
     sealed: bytes | None = field(default=None, repr=False)
     consumed_at: datetime | None = None
+    known_device: UUID | None = None
 
 
 class ChallengeStore(Protocol):

@@ -46,12 +46,15 @@ def with_fresh_proof(
     """
     if world.clock() - proof.caller.authenticated_at > SIGN_IN_AT_MOST:
         raise ReauthenticationRequired()
-    account_id = proof.caller.account_id
+    account_id, session_id = proof.caller.account_id, proof.caller.session_id
 
     def find(tx: Transaction) -> Account | None:
         return tx.accounts.get(account_id)
 
-    with prove_password(world, find, proof.password, spelling=str(account_id), source=proof.source) as password:
+    spelling, source = str(account_id), proof.source
+    with prove_password(
+        world, find, proof.password, spelling=spelling, source=source, session_id=session_id
+    ) as password:
         return _act(world, proof, password, act)
 
 

@@ -17,7 +17,7 @@ BATCH = 200
 """Rows of one table that one unit of work removes at most: a short lock, whatever has piled up."""
 
 KEEP_ENDED = timedelta(days=30)
-"""How long ended sessions and unused budgets stay: reuse of an old token is still recognised as such."""
+"""How long ended sessions and unused budgets stay: an old token that comes back is recognised, and so is a device."""
 
 KEEP_FINISHED = timedelta(days=7)
 """How long used or expired tokens and finished mails stay, for truthful answers and for people to look at."""

@@ -1,4 +1,9 @@
-"""Proving a password: charged before it is looked at, and alike whoever is asked for (LG-01, LG-02)."""
+"""Proving a password: charged before it is looked at, and alike whoever is asked for (LG-01, LG-02).
+
+An attempt is charged to the account's budget and to its source's. One from a device that has shown what we gave it
+at an earlier sign-in is charged to that device's own budget instead: whoever uses up the others, from wherever, keeps
+the owner's devices from nothing (LG-03).
+"""
 
 from __future__ import annotations
 
@@ -40,6 +45,7 @@ class Proof:
     password_hash: str
     attempts_key: bytes
     source_key: bytes | None
+    known_device: UUID | None
     bout: Bout
 
     def settle(self, tx: Transaction) -> None:
@@ -54,11 +60,15 @@ class Proof:
 class _Charged:
     account: Account | None
     key: bytes
+    source_key: bytes | None
+    known_device: UUID | None
     admitted: bool
 
 
-def password_budget(world: World, of: UUID | str) -> bytes:
-    """The key of the budget of an account, or of an identifier that belongs to nobody."""
+def password_budget(world: World, of: UUID | str, known_device: UUID | None = None) -> bytes:
+    """The key of the budget of an account, of an identifier that belongs to nobody, or of an account's known device."""
+    if known_device is not None:
+        return world.throttle_keys.digest("device", f"{of}:{known_device}")
     return world.throttle_keys.digest("password", str(of))
 
 
@@ -70,9 +80,11 @@ def prove_password(
     *,
     spelling: str,
     source: Source,
+    session_id: UUID | None = None,
 ) -> Iterator[Proof]:
     """Check a password against the account that `find` names; whoever was let in settles the proof inside the block.
 
+    `session_id` is the session whose bearer or device token was shown; one of another account is as good as none.
     Raises InvalidCredentials for an unknown account, a wrong password and an exhausted budget alike,
     RateLimited when the source, whatever it asks for, has failed too often.
     """
@@ -81,13 +93,17 @@ def prove_password(
     source_key = None if network is None else world.throttle_keys.digest("source", network)
 
     def charge(tx: Transaction, *, again: bool) -> _Charged | None:
-        if source_key is not None and not again and not tx.throttles.charge_window(source_key, SOURCE_FAILURES, now):
-            return None
         account = find(tx)
-        key = password_budget(world, account.id if account else spelling)
-        return _Charged(account, key, tx.throttles.charge_backoff(key, PASSWORD_ATTEMPTS, now))
+        account_id = account.id if account else None
+        # Looked up for nobody too: the same work, whoever is asked for (LG-01).
+        device = tx.sessions.known_device(session_id, account_id) if session_id else None
+        charged_source = None if device else source_key
+        if charged_source and not again and not tx.throttles.charge_window(charged_source, SOURCE_FAILURES, now):
+            return None
+        key = password_budget(world, account_id or spelling, device)
+        return _Charged(account, key, charged_source, device, tx.throttles.charge_backoff(key, PASSWORD_ATTEMPTS, now))
 
-    with world.attempts.join(spelling) as bout:
+    with world.attempts.join(f"{spelling} {session_id}") as bout:
         for again in chain([False], repeat(True)):
             seen = bout.successes
             with bout.undecided():
@@ -96,7 +112,7 @@ def prove_password(
                     raise RateLimited(retry_after=SOURCE_FAILURES.period.total_seconds())
                 if charged.admitted:
                     account, stored = _verify(world, charged, password, source, now)
-                    yield Proof(account, stored, charged.key, source_key, bout)
+                    yield Proof(account, stored, charged.key, charged.source_key, charged.known_device, bout)
                     return
             if not bout.await_success(seen):
                 _record(world, Event.SIGN_IN_BLOCKED, charged.account, source, now)
@@ -108,7 +124,7 @@ def _verify(world: World, charged: _Charged, password: str, source: Source, now:
     stored = account.password_hash if account else None
     proven = world.passwords.verify(password, stored)
     if account is None or stored is None or not proven:
-        world.database.write(lambda tx: _note_failure(world, tx, account, charged.key, source, now))
+        world.database.write(lambda tx: _note_failure(world, tx, charged, source, now))
         raise InvalidCredentials()
     return account, stored
 
@@ -118,14 +134,19 @@ def _record(world: World, event: Event, account: Account | None, source: Source,
     world.database.write(lambda tx: record(tx.audit, event, now, account_id=account_id, source=source, factor="pwd"))
 
 
-def _note_failure(
-    world: World, tx: Transaction, account: Account | None, key: bytes, source: Source, now: datetime
-) -> None:
+def _note_failure(world: World, tx: Transaction, charged: _Charged, source: Source, now: datetime) -> None:
+    account = charged.account
     account_id = account.id if account else None
     record(tx.audit, Event.SIGN_IN_FAILED, now, account_id=account_id, source=source, factor="pwd")
     # Looked at for nobody too: the same work, whoever is asked for (LG-01).
-    spent = tx.throttles.failures(key) >= PASSWORD_ATTEMPTS.limit
-    if account is not None and spent:
+    spent = tx.throttles.failures(charged.key) >= PASSWORD_ATTEMPTS.limit
+    if account is None or not spent:
+        return
+    if charged.known_device is not None:
+        # Whoever fails that often there is somebody else: from here on the device is as unknown as any.
+        tx.sessions.forget_device(account.id, charged.known_device)
+        tx.throttles.clear(charged.key)
+    else:
         # The password is of no use from here on (LG-02): its owner is told, and gets a way out.
         tx.accounts.note_lock(account.id, now)
         record(tx.audit, Event.ACCOUNT_LOCKED, now, account_id=account.id, source=source)

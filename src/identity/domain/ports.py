@@ -106,6 +106,13 @@ class RefreshTokens(Protocol):
     def read(self, token: str) -> RefreshClaim | None: ...
 
 
+class DeviceTokens(Protocol):
+    """Opaque tokens by which a device is known at later sign-ins; nothing of them is stored (LG-03)."""
+
+    def issue(self, session_id: UUID) -> str: ...
+    def read(self, token: str) -> UUID | None: ...
+
+
 class AccessTokens(Protocol):
     def mint(self, claims: AccessClaims) -> str: ...
     def verify(self, token: str, now: datetime) -> AccessClaims: ...
@@ -158,6 +165,7 @@ class World:
     is_common_password: Callable[[str], bool]
     refresh_tokens: RefreshTokens
     access_tokens: AccessTokens
+    device_tokens: DeviceTokens
     vault: Vault
     secrets: Secrets
     throttle_keys: ThrottleKeys

@@ -27,6 +27,11 @@ class EndReason(StrEnum):
     MEMBERSHIP = "membership"
     REUSE = "reuse"
 
+    @property
+    def spares_device(self) -> bool:
+        """Whether the device stays known: somebody left or has another place by now, and nobody is suspected."""
+        return self in (EndReason.SIGNED_OUT, EndReason.MEMBERSHIP)
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -45,7 +50,9 @@ class Session:
     `number` is 0 until it is written, `counter` is the number of the one refresh token that is live.
     `idle_expires_at` moves with every refresh, `expires_at` never does (SE-03). Only a `remembered`
     session has a refresh token; one with a `scope` never is. Access tokens issued before `tokens_from`,
-    where that is set, no longer count.
+    where that is set, no longer count. `known_device` is what its device is known by at later sign-ins, also
+    when the session has ended: the id of the session that it first signed in with, or None once that is
+    forgotten (LG-03).
     """
 
     id: UUID
@@ -69,6 +76,7 @@ class Session:
     revoked_at: datetime | None = None
     revoked_reason: EndReason | None = None
     tokens_from: datetime | None = None
+    known_device: UUID | None = None
 
     def is_live(self, now: datetime) -> bool:
         """Whether the session still works at `now`."""
@@ -123,6 +131,12 @@ class SessionStore(Protocol):
     def has_device(self, account_id: UUID, device: Device) -> bool:
         """Whether a session of the account, live or ended, says the same of its device in every word."""
 
+    def known_device(self, session_id: UUID, account_id: UUID | None) -> UUID | None:
+        """What the device of a session, live or ended, is known by; None for one of another account."""
+
+    def forget_device(self, account_id: UUID, known_device: UUID) -> None:
+        """Let a device be as unknown as any from here on."""
+
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         """Advance the counter, if it is `counter` and session and account are live: one statement (F-01)."""
 
@@ -132,12 +146,16 @@ class SessionStore(Protocol):
         """An account's live sessions, newest first, from behind `after`."""
 
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
-        """End a session; None when it had ended before."""
+        """End a session; None when it had ended before. Unless the reason spares it, its device is forgotten."""
 
     def revoke_all(
         self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
     ) -> list[Session]:
-        """End every live session of an account but one, and return those that were ended."""
+        """End every live session of an account but one, and return those that were ended.
+
+        Unless the reason spares them every device but that one's is forgotten, of older sessions too: what
+        a stranger has kept of an old sign-in is worth nothing any more (RC-08).
+        """
 
     def change_level(
         self, tenant_id: UUID, role: str, *, level: int, tokens_from: datetime, now: datetime

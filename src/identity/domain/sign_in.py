@@ -27,12 +27,16 @@ from identity.domain.tokens import AccessClaims
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What a sign-in says of the thing it comes from. `remember` None leaves it to the policy."""
+    """What a sign-in says of the thing it comes from. `remember` None leaves it to the policy.
+
+    `known_device` is no word of the client's: it has shown what we gave to that device (LG-03).
+    """
 
     device: Device = Device()
     origin: str = ""
     remember: bool | None = None
     source: Source = Source()
+    known_device: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,11 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """An opened session, what it stands for, and its tokens."""
+    """An opened session, what it stands for, its tokens, and the token by which its device is known from now on."""
 
     place: Place
     tokens: Tokens
+    device_token: str = field(repr=False)
 
 
 def open_session(
@@ -67,13 +72,15 @@ def open_session(
 ) -> Place | DomainError:
     """Write a new session, or return why the gate refuses one. Past `max_sessions` the oldest ends (SE-06).
 
-    Every factor has passed by now, so the account's failures are forgotten (LG-02). A session that
-    `replaces` another one lives no longer than that would have, and is as old.
+    Every factor has passed by now, so the failures in the budget that the attempt was charged to are forgotten
+    (LG-02). A session that `replaces` another one proves nothing anew: it forgets no failure, is on the same
+    device, lives no longer than that would have, and is as old.
     """
     if (refused := gate.refusal(world.policy, account, tenant, now)) is not None:
         return gate.refuse(tx, refused, account, client.source, now)
     account = tx.accounts.count_sign_in(account.id, now=now, ip=client.source.address)
-    tx.throttles.clear(password_budget(world, account.id))
+    if replaces is None:
+        tx.throttles.clear(password_budget(world, account.id, client.known_device))
     _tell_of_new_device(world, tx, account, client, now)
     lifetimes = world.policy.lifetimes
     scope = gate.scope(account)
@@ -87,8 +94,9 @@ def open_session(
     lifetime = lifetimes.session if remembered else lifetimes.access_token
     key = membership.role if membership else account.role
     role = role_of(world.policy, tx.roles, tenant.id if tenant else None, key)
+    session_id = new_id(now)
     session = Session(
-        id=new_id(now),
+        id=session_id,
         account_id=account.id,
         tenant_id=tenant.id if tenant else None,
         role=key,
@@ -104,6 +112,7 @@ def open_session(
         origin=client.origin,
         user_agent=client.source.user_agent,
         ip=client.source.address,
+        known_device=replaces.known_device if replaces else session_id,
     )
     keep = world.policy.max_sessions - 1
     evicted = tx.sessions.revoke_oldest(account.id, keep=keep, now=now, reason=EndReason.REVOKED)
@@ -149,7 +158,8 @@ def accept(outcome: Place | DomainError) -> Place:
 
 def issue_tokens(world: World, opened: Place, now: datetime) -> SignedIn:
     """Mint the tokens of an opened session, once it is committed."""
-    return SignedIn(opened, mint(world, opened.session, now, opened.account))
+    tokens = mint(world, opened.session, now, opened.account)
+    return SignedIn(opened, tokens, world.device_tokens.issue(opened.session.id))
 
 
 def mint(world: World, session: Session, now: datetime, account: Account | None) -> Tokens:

@@ -105,6 +105,7 @@ class AuthService(AuthServiceServicer):
             password=request.password,
             tenant_slug=request.tenant_slug or None,
             client=convert.read_client(request, current_source()),
+            device_token=request.device_token,
         )
         return pb.LoginResponse(**convert.login_result(login(self._world, attempt)))
 
@@ -141,6 +142,7 @@ class AuthService(AuthServiceServicer):
                 read_identifier(who.identifier, who.phone_country),
                 who.password,
                 fingerprint=read(who.device, "fingerprint"),
+                device_token=who.device_token,
             )
             result = verify_credentials_and_otp(self._world, credentials, code, current_source())
         return pb.VerifyOtpResponse(**convert.login_result(result))

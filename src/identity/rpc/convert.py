@@ -306,7 +306,7 @@ def factor_type(kind: FactorType) -> pb.FactorType.ValueType:
 
 def session_result(value: SignedIn) -> pb.SessionResult:
     """A finished sign-in."""
-    return pb.SessionResult(tokens=tokens(value.tokens), **place(value.place))
+    return pb.SessionResult(tokens=tokens(value.tokens), device_token=value.device_token, **place(value.place))
 
 
 def password_change(value: SignedIn) -> pb.PasswordChange:

@@ -74,6 +74,7 @@ class Challenges:
                 "code_digest": challenge.code_digest,
                 "code_sent_at": challenge.code_sent_at,
                 "sealed": challenge.sealed,
+                "known_device": challenge.known_device,
             },
         )
 

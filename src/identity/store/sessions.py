@@ -45,6 +45,21 @@ _has_device = select(
         *(sessions.c[name] == bindparam(name) for name in _DEVICE),
     )
 )
+_known_device = select(sessions.c.known_device).where(
+    sessions.c.id == bindparam("session"), sessions.c.account_id == bindparam("account")
+)
+_forget_devices = (
+    update(sessions)
+    .where(sessions.c.account_id == bindparam("account"), sessions.c.known_device.is_not(None))
+    .values(known_device=None)
+)
+_forget_device = _forget_devices.where(sessions.c.known_device == bindparam("device"))
+_kept = sessions.alias("kept")
+_forget_other_devices = _forget_devices.where(
+    sessions.c.known_device.is_distinct_from(
+        select(_kept.c.known_device).where(_kept.c.id == bindparam("except")).scalar_subquery()
+    )
+)
 _rotate = Prepared(
     update(sessions)
     .where(
@@ -116,6 +131,7 @@ class Sessions:
                 "origin": session.origin,
                 "user_agent": session.user_agent,
                 "ip": session.ip,
+                "known_device": session.known_device,
             },
         ).one()
         return to_session(row)
@@ -140,6 +156,12 @@ class Sessions:
         values = dict(zip(_DEVICE, (device.type, device.name, device.os, device.fingerprint), strict=True))
         return bool(self._connection.execute(_has_device, {"account": account_id, **values}).scalar_one())
 
+    def known_device(self, session_id: UUID, account_id: UUID | None) -> UUID | None:
+        return self._connection.execute(_known_device, {"session": session_id, "account": account_id}).scalar()
+
+    def forget_device(self, account_id: UUID, known_device: UUID) -> None:
+        self._connection.execute(_forget_device, {"account": account_id, "device": known_device})
+
     def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
         values = {"session": session_id, "presented": counter, "now": now, "idle_until": now + idle}
         row = _rotate.first(self._connection, values)
@@ -161,14 +183,22 @@ class Sessions:
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         values = {"session": session_id, "now": now, "reason": reason}
         row = self._connection.execute(_revoke, values).first()
-        return None if row is None else self._written(row)
+        if row is None:
+            return None
+        session = self._written(row)
+        if session.known_device is not None and not reason.spares_device:
+            self.forget_device(session.account_id, session.known_device)
+        return session
 
     def revoke_all(
         self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
     ) -> list[Session]:
         statement = _revoke_all if except_id is None else _revoke_all.where(sessions.c.id != except_id)
         values = {"account": account_id, "now": now, "reason": reason}
-        return [self._written(row) for row in self._connection.execute(statement, values)]
+        ended = [self._written(row) for row in self._connection.execute(statement, values)]
+        if not reason.spares_device:
+            self._connection.execute(_forget_other_devices, {"account": account_id, "except": except_id})
+        return ended
 
     def change_level(
         self, tenant_id: UUID, role: str, *, level: int, tokens_from: datetime, now: datetime

@@ -152,6 +152,7 @@ sessions = Table(
     Column("revoked_at", Utc()),
     Column("revoked_reason", String(32)),
     Column("tokens_from", Utc()),
+    Column("known_device", Uuid()),
     Index("ix_sessions_account_id_authenticated_at", "account_id", "authenticated_at"),
     sqlite_autoincrement=True,
 )
@@ -222,6 +223,7 @@ challenges = Table(
     Column("code_sent_at", Utc()),
     Column("sealed", LargeBinary()),
     Column("consumed_at", Utc()),
+    Column("known_device", Uuid()),
 )
 
 roles = Table(

@@ -36,7 +36,7 @@ def change_password(world: World, wish: Change) -> int:
     """Replace a password; the number of sessions that ended with it (PW-06).
 
     The caller's own session goes on, unless it could do nothing but this; every other one ends, and
-    all of them when nobody is signed in. Counts as a sign-in attempt, with the same budget.
+    all of them when nobody is signed in. Counts as a sign-in attempt, a bearer's as one of a known device.
     Raises Unauthenticated, InvalidCredentials, RateLimited, MfaRequired, OtpInvalid, OtpExpired,
     PasswordUnchanged or what a password is refused for.
     """
@@ -53,7 +53,8 @@ def change_password(world: World, wish: Change) -> int:
         return account if identifier is None or (named and account and named.id == account.id) else None
 
     spelling = identifier.spelling if identifier else str(caller and caller.account_id)
-    with prove_password(world, find, wish.current_password, spelling=spelling, source=wish.source) as proof:
+    current, source, session_id = wish.current_password, wish.source, caller.session_id if caller else None
+    with prove_password(world, find, current, spelling=spelling, source=source, session_id=session_id) as proof:
         return _replace(world, wish, proof)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from identity.domain.accounts import Account
 from identity.domain.auth.proceed import Held, LoginResult, Step, finish, proceed
@@ -15,12 +15,16 @@ from identity.domain.sign_in import Client
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Somebody's wish to sign in. Without `tenant_slug` the account's only tenant is meant, or a choice is offered."""
+    """Somebody's wish to sign in. Without `tenant_slug` the account's only tenant is meant, or a choice is offered.
+
+    A `device_token` that is of no use is as good as none.
+    """
 
     identifier: Identifier
     password: str = field(repr=False)
     tenant_slug: str | None = None
     client: Client = Client()
+    device_token: str = field(default="", repr=False)
 
 
 def login(world: World, attempt: Attempt) -> LoginResult:
@@ -34,7 +38,8 @@ def login(world: World, attempt: Attempt) -> LoginResult:
     def find(tx: Transaction) -> Account | None:
         return tx.accounts.find(email=who.email, phone=who.phone)
 
-    with prove_password(world, find, attempt.password, spelling=who.spelling, source=source) as proof:
+    shown = world.device_tokens.read(attempt.device_token)
+    with prove_password(world, find, attempt.password, spelling=who.spelling, source=source, session_id=shown) as proof:
         return _sign_in(world, attempt, proof)
 
 
@@ -48,7 +53,7 @@ def _sign_in(world: World, attempt: Attempt, proof: Proof) -> LoginResult:
             return InvalidCredentials()
         if rehashed is not None:
             tx.accounts.rehash(account.id, rehashed)
-        held = Held(("pwd",), attempt.client, attempt.tenant_slug)
+        held = Held(("pwd",), replace(attempt.client, known_device=proof.known_device), attempt.tenant_slug)
         step = proceed(world, tx, account, held, now)
         if isinstance(step, Place):
             proof.settle(tx)

@@ -23,6 +23,7 @@ class Credentials:
     identifier: Identifier
     password: str = field(repr=False)
     fingerprint: str | None = None
+    device_token: str = field(default="", repr=False)
 
 
 def send_otp(
@@ -80,7 +81,8 @@ def verify_credentials_and_otp(world: World, who: Credentials, code: Code, sourc
     def find(tx: Transaction) -> Account | None:
         return tx.accounts.find(email=named.email, phone=named.phone)
 
-    with prove_password(world, find, who.password, spelling=named.spelling, source=source) as proof:
+    shown = world.device_tokens.read(who.device_token)
+    with prove_password(world, find, who.password, spelling=named.spelling, source=source, session_id=shown) as proof:
         return _answer_with(world, who, proof, code, source)
 
 

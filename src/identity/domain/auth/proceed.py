@@ -91,7 +91,7 @@ def finish(world: World, step: Step | DomainError, now: datetime) -> LoginResult
 
 def held_by(challenge: Challenge, source: Source) -> Held:
     """What a sign-in had proven when it was challenged."""
-    client = Client(challenge.device, challenge.origin, challenge.remember, source)
+    client = Client(challenge.device, challenge.origin, challenge.remember, source, challenge.known_device)
     return Held(challenge.amr, client, challenge.tenant_slug, challenge.tenant_id)
 
 
@@ -140,6 +140,7 @@ def _new_challenge(world: World, account: Account, stage: Stage, held: Held, now
         device=held.client.device,
         origin=held.client.origin,
         remember=held.client.remember,
+        known_device=held.client.known_device,
     )
     return token, challenge
 
