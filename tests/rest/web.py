@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from tests.running import PASSWORD, Running
+from tests.running import PASSWORD, Running, new_email
 
 
 class Web:
@@ -28,9 +28,16 @@ class Web:
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
+    async def moved_in(self, email: str = "") -> str:
+        """The address of somebody new, who has proven it; all of it over HTTP."""
+        email = email or new_email()
+        await self.call("POST", "/v1/register", {"email": email, "password": PASSWORD})
+        await self.call("POST", "/v1/email:verify", {"token": await self.service.mailbox.token(email)})
+        return email
+
     async def signed_in(self, email: str = "", password: str = PASSWORD) -> str:
         """The access token of somebody, by default of somebody new."""
-        email = email or await self.service.verified()
+        email = email or await self.moved_in()
         answer = await self.call("POST", "/v1/login", {"identifier": email, "password": password})
         return str(answer["session"]["tokens"]["accessToken"])
 
