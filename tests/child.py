@@ -1,14 +1,12 @@
 """A service in a process of its own, for tests that kill it.
 
-Children are forked from a process that has imported everything and started nothing: importing takes longer
-than what a test does with a child. A child answers commands over a pipe: it moves its clock, and it stops dead
-where a test wants to kill it, after the k-th statement that its writers run from then on (P-17).
+A child answers commands over a pipe: it moves its clock, and it stops dead where a test wants to kill it, after
+the k-th statement that its writers run from then on (P-17).
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import resource
 import signal
@@ -25,6 +23,7 @@ from typing import Any
 
 import psycopg
 import uvloop
+from tests.forks import FORKS
 from tests.running import SECRET
 
 from identity.rpc import log
@@ -32,8 +31,6 @@ from identity.server import Clock, Service
 from identity.settings import Settings
 
 _PATIENCE = 20.0
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["__main__", "tests.child", "alembic.command", "identity.store.postgres"])
 
 
 class Child:
@@ -54,7 +51,7 @@ class Child:
     @classmethod
     async def start(cls, directory: Path, *, ahead: float = 0, **settings: Any) -> Child:
         """A service with cheap hashing on a free port, once it serves; its clock is `ahead` by so many seconds."""
-        ours, theirs = _forks.Pipe()
+        ours, theirs = FORKS.Pipe()
         log_file = directory / "child.log"
         defaults: dict[str, Any] = {
             "data_dir": directory,
@@ -62,7 +59,7 @@ class Child:
             "grpc_address": "127.0.0.1:0",
             "hashing_queue": 512,
         }
-        process = _forks.Process(target=_run, args=({**defaults, **settings}, ahead, theirs, log_file), daemon=True)
+        process = FORKS.Process(target=_run, args=({**defaults, **settings}, ahead, theirs, log_file), daemon=True)
         await asyncio.to_thread(process.start)
         theirs.close()
         child = cls(process, ours, log_file)

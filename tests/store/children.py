@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -12,21 +11,18 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from tests.forks import FORKS
 from tests.store.counters import CounterUnit
 
 from identity.domain.errors import ServiceUnavailable
 from identity.store.database import open_database
 
-# Forked from a process without threads that has imported everything already: both safe and quick.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.store.children", "identity.store.sqlite", "identity.store.postgres"])
-
 
 @contextmanager
 def child(main: Callable[..., None], *arguments: object) -> Iterator[tuple[BaseProcess, Connection]]:
     """A process that runs `main(pipe, *arguments)`, and the other end of its pipe."""
-    ours, theirs = _context.Pipe()
-    process = _context.Process(target=main, args=(theirs, *arguments), daemon=True)
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=main, args=(theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     try:
