@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from identity.domain.errors import ServiceUnavailable
@@ -40,6 +41,20 @@ def test_from_nothing_to_the_tables_of_the_code(empty_url: str) -> None:
     assert migrate.pending(empty_url) == []
     with connection_to(empty_url) as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_steps_are_numbered_in_the_order_in_which_alembic_takes_them() -> None:
+    revisions = [script.revision for script in ScriptDirectory(str(migrate.SCRIPTS)).walk_revisions()]
+
+    assert revisions[::-1] == STEPS
+
+
+def test_nothing_of_alembic_is_loaded_where_nothing_is_to_do(database_url: str) -> None:
+    """Every start asks, and must not wait for an import."""
+    program = f"import sys; from identity.store import migrate; migrate.upgrade({database_url!r});"
+    program += "sys.exit('alembic' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_constraints_have_the_same_names_as_in_the_code(empty_url: str) -> None:

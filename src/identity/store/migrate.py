@@ -2,6 +2,9 @@
 
 A step adds what the release before it can live with, and removes only what that release does not use
 any more, so that both run on one database while replicas are replaced (F-23).
+
+Alembic takes the steps, and is slow to import. Every start asks whether there is one to take, and hardly ever there is
+one: that is answered without Alembic, by the names of the files.
 """
 
 from __future__ import annotations
@@ -10,16 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from identity.store.database import dialect_of
 from identity.store.failures import StoreError, Verdict, judge, outward
 from identity.store.sqlite import create_sqlite_engine, file_of, open_connection
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # A step may wait for another process, or work through a large table.
@@ -38,9 +41,9 @@ def pending(url: str) -> list[str]:
     Raises ServiceUnavailable if the database is out of reach, ValueError for a URL of no database.
     """
     if dialect_of(url) == "sqlite" and not file_of(url).exists():
-        return _missing(())
+        return _steps()
     with _connection(url) as connection:
-        return _missing(MigrationContext.configure(connection).get_current_heads())
+        return _missing(connection)
 
 
 def upgrade(url: str) -> list[str]:
@@ -61,6 +64,8 @@ def upgrade(url: str) -> list[str]:
 
 def draft(url: str, message: str, number: str) -> None:
     """Write the step from the database at `url`, which is up to date, to today's tables; to be mended by hand."""
+    from alembic import command
+
     with _connection(url) as connection:
         command.revision(_config(connection), message, autogenerate=True, rev_id=number)
 
@@ -70,24 +75,32 @@ def _upgrade(connection: Connection) -> list[str]:
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
         connection.execute(text(f"SET LOCAL lock_timeout = {POSTGRES_SETTINGS['lock_timeout']}"))
-    missing = _missing(MigrationContext.configure(connection).get_current_heads())
+    missing = _missing(connection)
     if missing:
+        from alembic import command
+
         command.upgrade(_config(connection), "head")
     if connection.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
         raise StoreError("a migration would leave rows that refer to nothing")
     return missing
 
 
-def _missing(heads: tuple[str, ...]) -> list[str]:
-    scripts = ScriptDirectory.from_config(_config(None))
-    steps = [script.revision for script in scripts.walk_revisions()]
-    if any(head not in steps for head in heads):
-        return []
-    newer = steps[: steps.index(heads[0])] if heads else steps
-    return newer[::-1]
+def _steps() -> list[str]:
+    """The numbers of all steps, oldest first."""
+    return sorted(file.name.partition("_")[0] for file in (SCRIPTS / "versions").glob("[0-9]*_*.py"))
 
 
-def _config(connection: Connection | None) -> Config:
+def _missing(connection: Connection) -> list[str]:
+    steps = _steps()
+    if not inspect(connection).has_table("alembic_version"):
+        return steps
+    reached = connection.scalar(text("SELECT version_num FROM alembic_version")) or ""
+    return [step for step in steps if step > reached]
+
+
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     # Percent signs are Alembic's, not the path's.
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
