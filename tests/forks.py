@@ -10,5 +10,5 @@ import multiprocessing
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["__main__", "tests.child", "tests.store.children", "tests.warm", "identity.store.postgres"]
+    ["__main__", "tests.child", "tests.store.children", "tests.warm", "alembic.command", "identity.store.postgres"]
 )

@@ -15,6 +15,7 @@ from tests.forks import FORKS
 from tests.store.counters import CounterUnit
 
 from identity.domain.errors import ServiceUnavailable
+from identity.store import migrate
 from identity.store.database import open_database
 
 
@@ -75,6 +76,13 @@ def bump_often(pipe: Connection, url: str, threads: int, times: int) -> None:
         worker.join()
     database.close()
     pipe.send("done")
+
+
+def upgrade_at_a_word(pipe: Connection, url: str) -> None:
+    """Wait for the word, bring the schema up to date, and report the steps taken."""
+    pipe.send("ready")
+    pipe.recv()
+    pipe.send(migrate.upgrade(url))
 
 
 def fill_the_disk(pipe: Connection, url: str, journal: Path) -> None:

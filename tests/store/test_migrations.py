@@ -15,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from tests.store.children import child, upgrade_at_a_word
 
 from identity.domain.errors import ServiceUnavailable
 from identity.store import migrate
@@ -49,9 +50,9 @@ def test_steps_are_numbered_in_the_order_in_which_alembic_takes_them() -> None:
     assert revisions[::-1] == STEPS
 
 
-def test_nothing_of_alembic_is_loaded_where_nothing_is_to_do(database_url: str) -> None:
+def test_nothing_of_alembic_is_loaded_where_nothing_is_to_do(migrated_file: Path) -> None:
     """Every start asks, and must not wait for an import."""
-    program = f"import sys; from identity.store import migrate; migrate.upgrade({database_url!r});"
+    program = f"import sys; from identity.store import migrate; migrate.upgrade('sqlite:///{migrated_file}');"
     program += "sys.exit('alembic' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -79,24 +80,12 @@ def test_upgrading_again_does_nothing(database_url: str, database: Database[Tran
 
 
 def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:
-    program = (
-        "import sys; from identity.store import migrate; print('ready', flush=True); sys.stdin.readline();"
-        f"print(len(migrate.upgrade({empty_url!r})))"
-    )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    taken = sorted(int(process.communicate(timeout=60)[0]) for process in processes)
-    assert taken == [0, len(STEPS)]
-    assert [process.returncode for process in processes] == [0, 0]
+    with child(upgrade_at_a_word, empty_url) as (_, one), child(upgrade_at_a_word, empty_url) as (_, other):
+        pipes = (one, other)
+        assert [pipe.recv() for pipe in pipes] == ["ready", "ready"]
+        for pipe in pipes:
+            pipe.send("go")
+        assert sorted((pipe.recv() for pipe in pipes), key=len) == [[], STEPS]
     assert migrate.pending(empty_url) == []
 
 
