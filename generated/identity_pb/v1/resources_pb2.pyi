@@ -468,7 +468,9 @@ class Membership(_message.Message):
     tenant_id: _builtins.str
     """tenant_id is where; absent when the role holds without a tenant."""
     number: _builtins.int
-    """number is a small integer alias, for products that show one; it grants nothing."""
+    """number is a small integer alias, for products that show one; it grants nothing. Without a tenant it is the
+    account's.
+    """
     department_id: _builtins.str
     """department_id is the product's id of a department; absent for none."""
     @_builtins.property

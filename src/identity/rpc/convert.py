@@ -210,7 +210,9 @@ def role(value: Role | None, key: str = "") -> pb.Role:
 def membership(value: Membership | None, owner: Account, of: Role | None) -> pb.Membership | None:
     """A membership with its role; without one, the role that the account has outside of any tenant."""
     if value is None:
-        return pb.Membership(account_id=str(owner.id), role=role(of, owner.role)) if owner.role else None
+        if not owner.role:
+            return None
+        return pb.Membership(account_id=str(owner.id), number=owner.number, role=role(of, owner.role))
     return pb.Membership(
         account_id=str(value.account_id),
         tenant_id=str(value.tenant_id),
