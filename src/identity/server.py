@@ -179,15 +179,18 @@ class Service:
             settings.log_slow_seconds,
         )
         self._key_ring = KeyRing(self._database, self._vault, clock.now, settings.signing_algorithm)
+        policy = load_policy(settings.preset, settings.policy)
+        self._issuer = settings.issuer or policy.issuer or settings.public_url
+        self._audience = settings.audience or policy.audience
         self.world = World(
             database=self._database,
-            policy=load_policy(settings.preset, settings.policy),
+            policy=policy,
             clock=clock.now,
             monotonic=clock.monotonic,
             passwords=PasswordHasher(keyring.pepper, keyring.pepper_id, bcrypt_cost or settings.bcrypt_cost),
             is_common_password=common_passwords.is_common,
             refresh_tokens=RefreshTokens(keyring.refresh),
-            access_tokens=AccessTokens(settings.token_issuer, settings.audience, self._key_ring.keys),
+            access_tokens=AccessTokens(self._issuer, self._audience, self._key_ring.keys),
             device_tokens=DeviceTokens(keyring.device),
             vault=self._vault,
             secrets=Secrets(
@@ -245,9 +248,7 @@ class Service:
         await asyncio.to_thread(self._prepare)
         server = grpc.aio.server(interceptors=[self._pipeline], options=server_options())
         auth = AuthService(self.world)
-        session = SessionService(
-            self.world, self._key_ring.jwks, self._recent, self.settings.token_issuer, self.settings.audience
-        )
+        session = SessionService(self.world, self._key_ring.jwks, self._recent, self._issuer, self._audience)
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
         session_service_pb2_grpc.add_SessionServiceServicer_to_server(session, server)
         factor_service_pb2_grpc.add_FactorServiceServicer_to_server(FactorService(self.world), server)

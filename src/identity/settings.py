@@ -69,8 +69,8 @@ class Settings(RestSettings):
     policy: dict[str, Any] = Field(
         default_factory=dict, description="Keys laid over the preset; a table of the configuration file."
     )
-    issuer: str = Field("", description="The `iss` of access tokens. Without it: the public URL.")
-    audience: str = Field("identity", description="The `aud` of access tokens.")
+    issuer: str = Field("", description="The `iss` of access tokens. Without it: the preset's, or the public URL.")
+    audience: str = Field("", description="The `aud` of access tokens. Without it: the preset's.")
     signing_algorithm: Literal["ES256", "EdDSA"] = Field("ES256", description="How new signing keys sign.")
     mail_url: str = Field(
         "console://", description="`console://`, `file:///DIR`, `smtp://USER:PASSWORD@HOST:PORT` or `smtps://…`."
@@ -158,11 +158,6 @@ class Settings(RestSettings):
         if self.dialect:
             return self.dialect
         return self.preset if self.preset in get_args(Dialect) else "none"
-
-    @property
-    def token_issuer(self) -> str:
-        """The `iss` of access tokens."""
-        return self.issuer or self.public_url
 
     @property
     def database(self) -> str:

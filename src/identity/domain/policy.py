@@ -102,7 +102,8 @@ class Policy:
     whether slugs are public (Z-04), `challenges_without_token` whether a sign-in that waits for a code
     may be named by its identifier, for clients that keep nothing between the steps (Z-10, Z-11),
     `email_otp` whether codes by mail are a factor at all (OT-06), and `claims` names what access tokens
-    carry beside the service's own (Z-07). `new_device_notice` is whether people are told by mail of a
+    carry beside the service's own (Z-07), `issuer` and `audience` what they are from and for, unless the
+    settings say; without an issuer that is the public URL. `new_device_notice` is whether people are told by mail of a
     sign-in on a device they had not used before (LO-03).
     """
 
@@ -121,6 +122,8 @@ class Policy:
     max_sessions: int = 20
     new_device_notice: bool = True
     locale: str = "en"
+    issuer: str = ""
+    audience: str = "identity"
     claims: Mapping[str, Claim] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
