@@ -29,9 +29,9 @@ class Person:
         return bearer(self.session.tokens.access_token)
 
 
-async def company(service: Running) -> Person:
-    """The owner of a new company."""
-    email = await service.verified(role="owner", tenant_name=f"Company {next(_numbers)}")
+async def company(service: Running, role: str = "owner") -> Person:
+    """Who registered a new company, in the role of the preset that makes one."""
+    email = await service.verified(role=role, tenant_name=f"Company {next(_numbers)}")
     return Person(email, await service.login(email))
 
 
@@ -48,6 +48,17 @@ async def member(service: Running, owner: Person, role: str = "user") -> Person:
     email, token = await invited(service, owner, role)
     accepted = await service.invites.AcceptInvite(accept(token))
     return Person(email, accepted.session)
+
+
+async def in_two(service: Running, role: str = "owner") -> tuple[str, Person, Person]:
+    """Somebody who belongs to two companies, and who registered those."""
+    one, two = await company(service, role), await company(service, role)
+    guest = await member(service, one)
+    service.clock.advance(seconds=61)
+    await invited(service, two, email=guest.email)
+    token = await service.mailbox.token(guest.email, 2)
+    await service.invites.AcceptInvite(invites.AcceptInviteRequest(token=token), metadata=guest.metadata)
+    return guest.email, one, two
 
 
 def accept(token: str, password: str = PASSWORD) -> invites.AcceptInviteRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
-from tests.company import Person, company, invited, member
+from tests.company import company, in_two, member
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, bearer, new_email, refused
 
 from identity_pb.v1 import account_service_pb2 as accounts
@@ -123,17 +123,6 @@ async def test_a_tenant_changes_what_the_mask_names(service: Running) -> None:
     assert (await refused(service.tenants.UpdateTenant(request, metadata=plain.metadata))).reason == "PERMISSION_DENIED"
     read = await service.tenants.GetTenant(pb.GetTenantRequest(), metadata=plain.metadata)
     assert read.tenant.contact.phone == "+31 20 123"
-
-
-async def in_two(service: Running) -> tuple[str, Person, Person]:
-    """Somebody who belongs to two companies, and their owners."""
-    one, two = await company(service), await company(service)
-    guest = await member(service, one)
-    service.clock.advance(seconds=61)
-    _, token = await invited(service, two, email=guest.email)
-    token = await service.mailbox.token(guest.email, 2)
-    await service.invites.AcceptInvite(invites.AcceptInviteRequest(token=token), metadata=guest.metadata)
-    return guest.email, one, two
 
 
 def actions(*names: str) -> resources.ActionSet:

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 from tests.running import PASSWORD, Running, new_email
 
+from identity.domain.throttles import SOURCE_FAILURES
+
 
 class Web:
     """One browser or app: its own cookies and connections. `service` is what runs behind."""
@@ -40,6 +42,18 @@ class Web:
         email = email or await self.moved_in()
         answer = await self.call("POST", "/v1/login", {"identifier": email, "password": password})
         return str(answer["session"]["tokens"]["accessToken"])
+
+    async def exhausted(self) -> dict[str, str]:
+        """Headers that come from another place than this machine, whose budget of failed sign-ins is spent."""
+        world = self.service.world
+        key = world.throttle_keys.digest("source", "127.0.0.1")
+
+        def spend(tx: Any) -> None:
+            for _ in range(SOURCE_FAILURES.limit):
+                tx.throttles.charge_window(key, SOURCE_FAILURES, world.clock())
+
+        world.database.write(spend)
+        return {"x-forwarded-for": "192.0.2.1"}
 
 
 @asynccontextmanager

@@ -20,4 +20,5 @@ def build_app(settings: RestSettings, upstream: Upstream) -> Door:
         *page.endpoints(settings.product_name, dialect),
         *(dialect.endpoints() if dialect else ()),
     ]
-    return Door(settings, upstream, Router(endpoints))
+    roots = dict.fromkeys(dialect.roots, dialect.refuse) if dialect else {}
+    return Door(settings, upstream, Router(endpoints, roots))

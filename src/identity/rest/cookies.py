@@ -9,10 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.responses import Response
 
 from identity.rest.exchange import Exchange
-from identity.rest.refusals import Refusal
+from identity.rest.refusals import PERMISSION_DENIED, Refusal
 from identity.rest_settings import RestSettings
-
-_PERMISSION_DENIED = 7
 
 
 def put(response: Response, settings: RestSettings, name: str, value: str, expires_at: Timestamp) -> None:
@@ -41,7 +39,7 @@ def require_known_origin(exchange: Exchange) -> None:
     origin = exchange.header("origin")
     if origin is None or (origin not in exchange.settings.cors_origins and origin not in _own_origins(exchange)):
         raise Refusal(
-            _PERMISSION_DENIED,
+            PERMISSION_DENIED,
             "This call has to come from a page of this site: send its Origin header.",
             reason="PERMISSION_DENIED",
         )

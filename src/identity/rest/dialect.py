@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from importlib import import_module
+from posixpath import commonpath
 from typing import Any, Literal, NamedTuple
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
 from identity.rest.exchange import Exchange, validated
-from identity.rest.refusals import Refusal
+from identity.rest.refusals import INVALID_ARGUMENT, Refusal, headers_of
 from identity.rest.routing import Endpoint
 
 
@@ -22,9 +25,19 @@ class Body(BaseModel):
 
 
 class Reply(BaseModel):
-    """What a product's clients read. The order of the fields is that of the product's document."""
+    """What a product's clients read. The order of the fields is that of the product's document.
+
+    A field that may be null is always there; one with a default of None is left out where there is nothing to say.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Fault(Reply):
+    """One field that is wrong, as the product calls it; never its value."""
+
+    field: str
+    message: str
 
 
 class Parameter(NamedTuple):
@@ -42,7 +55,9 @@ class Operation:
     """One documented endpoint of a product.
 
     `handle` gets the exchange and the body as `body` has it (None where there is none). `answers` tells what comes
-    back by status: a model, or words where there is nothing to model. `credential` is how the caller is known.
+    back by status: a model, or words where there is nothing to model or the dialect's `failure`. `credential` is how
+    the caller is known. `names` is what the product calls fields of the contract, `words` what it says here for some
+    of its reasons.
     """
 
     method: str
@@ -54,23 +69,43 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     credential: Literal["", "bearer", "cookie"] = ""
     takes_forms: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The HTTP API of one product. `refuse` gives every refusal the product's own shape and words; `about` says in a
-    paragraph what the page of its documentation begins with."""
+    """The HTTP API of one product.
+
+    `refuse` gives every refusal the product's own shape and words, which `failure` models. What is below `root` is
+    served below the paths of `also_at` as well. `about` says in a paragraph what the page of its documentation begins
+    with.
+    """
 
     name: str
     title: str
     operations: tuple[Operation, ...]
     refuse: Callable[[Refusal], Response]
+    failure: type[BaseModel]
     about: str = ""
+    also_at: tuple[str, ...] = ()
+
+    @property
+    def root(self) -> str:
+        """The path that all of its operations are below, and where nothing else is."""
+        return commonpath(operation.path for operation in self.operations)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Every path where the product answers."""
+        return (self.root, *self.also_at)
 
     def endpoints(self) -> list[Endpoint]:
-        """An endpoint for each operation."""
+        """An endpoint for each operation, below each root."""
         return [
-            Endpoint(operation.method, operation.path, _answer(operation), self.refuse) for operation in self.operations
+            Endpoint(operation.method, root + operation.path.removeprefix(self.root), _answer(operation), self.refuse)
+            for root in self.roots
+            for operation in self.operations
         ]
 
 
@@ -86,9 +121,36 @@ def reply(model: BaseModel, status: int = 200, *, exclude_none: bool = False) ->
     return JSONResponse(model.model_dump(mode="json", by_alias=True, exclude_none=exclude_none), status)
 
 
+def refused(refusal: Refusal, failure: BaseModel) -> JSONResponse:
+    """A refusal in a product's own shape, without what is None in it."""
+    body = failure.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return JSONResponse(body, refusal.status, headers=headers_of(refusal))
+
+
+async def alike(call: Awaitable[object]) -> None:
+    """Wait for a call whose answer is the same whoever is asked for, and so also for what names nobody (RC-03).
+
+    Raises a Refusal for everything else.
+    """
+    try:
+        await call
+    except Refusal as refusal:
+        if refusal.code != INVALID_ARGUMENT:
+            raise
+
+
+def moment(timestamp: Timestamp) -> str:
+    """A moment as JSON of the web has it: in UTC, with milliseconds."""
+    return timestamp.ToDatetime(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _answer(operation: Operation) -> Callable[[Exchange], Awaitable[Response]]:
     async def answer(exchange: Exchange) -> Response:
-        return await operation.handle(exchange, await _read(operation, exchange))
+        try:
+            return await operation.handle(exchange, await _read(operation, exchange))
+        except Refusal as refusal:
+            refusal.translate(operation.names, operation.words)
+            raise
 
     return answer
 

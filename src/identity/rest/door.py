@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from identity.rest.client_address import ClientAddress
 from identity.rest.cors import Cors
 from identity.rest.exchange import ClientLeft, Exchange
-from identity.rest.refusals import INTERNAL, Refusal, invalid, render
+from identity.rest.refusals import INTERNAL, Refusal, invalid
 from identity.rest.routing import MethodNotAllowed, Router
 from identity.rest.upstream import Upstream
 from identity.rest_settings import RestSettings, is_loopback
@@ -70,7 +70,7 @@ class Door:
                 raise invalid("A path with an escaped slash is not served.")
             return await self._answer(exchange)
         except Refusal as refusal:
-            return "", render(refusal)
+            return "", self._router.refuse(scope["path"], refusal)
         except ClientLeft:
             return "", None
 

@@ -164,7 +164,8 @@ class Exchange:
         *,
         bearer: str | None = None,
     ) -> Reply:
-        """Make one RPC as the caller of this request. `bearer` is an access token in place of the header's.
+        """Make one RPC as the caller of this request. `bearer` is an access token in place of the header's, or empty
+        for nobody's.
 
         Raises a Refusal.
         """
@@ -172,7 +173,7 @@ class Exchange:
 
     def metadata(self, bearer: str | None = None) -> Metadata:
         """What the service is told beside the message."""
-        authorization = self.bearer if bearer is None else f"Bearer {bearer}"
+        authorization = self.bearer if bearer is None else bearer and f"Bearer {bearer}"
         agent = "".join(filter(str.isprintable, self.headers.get("user-agent", "")))[:256]
         told = (
             ("authorization", authorization),

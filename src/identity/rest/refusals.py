@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status
 from starlette.responses import JSONResponse, Response
 
 OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND = 0, 1, 2, 3, 4, 5
-RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 8, 12, 13, 14, 16
+PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 7, 8, 12, 13, 14, 16
 
 # The mapping of google.rpc.Code, as grpc-gateway and Envoy have it; but what our own deadline ends is a service out
 # of reach, and a client that left reads nothing.
@@ -22,7 +22,7 @@ HTTP: Final[Mapping[int, int]] = {
     9: 400,
     11: 400,
     UNAUTHENTICATED: 401,
-    7: 403,
+    PERMISSION_DENIED: 403,
     NOT_FOUND: 404,
     6: 409,
     10: 409,
@@ -76,6 +76,13 @@ class Refusal(Exception):
     def fields(self) -> tuple[str, ...]:
         """The fields at fault, as the contract spells them: `device.name`, `team_ids[2]`."""
         return tuple(violation.field for violation in self.violations)
+
+    def translate(self, names: Mapping[str, str], words: Mapping[str, str]) -> None:
+        """Call the fields at fault by other names, and say other words for the reason, where there are any."""
+        self.message = words.get(self.reason, self.message)
+        self.violations = tuple(
+            violation._replace(field=names.get(violation.field, violation.field)) for violation in self.violations
+        )
 
 
 def invalid(message: str, *violations: Violation) -> Refusal:

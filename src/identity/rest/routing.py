@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from starlette.responses import Response
 
@@ -29,9 +30,17 @@ class PathTaken(Exception):
 
 
 class Router:
-    """Finds endpoints. Raises PathTaken where one would hide another."""
+    """Finds endpoints. Raises PathTaken where one would hide another.
 
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+    `roots` tells how doors refuse what is below a path of theirs and leads to no endpoint.
+    """
+
+    def __init__(
+        self,
+        endpoints: Iterable[Endpoint],
+        roots: Mapping[str, Callable[[Refusal], Response]] = MappingProxyType({}),
+    ) -> None:
+        self._roots = roots
         self._fixed: dict[str, dict[str, Endpoint]] = {}
         self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Endpoint]]] = {}
         for endpoint in endpoints:
@@ -61,6 +70,13 @@ class Router:
             some = next(iter(methods.values()))
             raise MethodNotAllowed(some, allowed)
         return endpoint, params
+
+    def refuse(self, path: str, refusal: Refusal) -> Response:
+        """The answer to a request that led to no endpoint."""
+        for root, refuse in self._roots.items():
+            if path == root or path.startswith(f"{root}/"):
+                return refuse(refusal)
+        return render(refusal)
 
     def look(self, path: str) -> tuple[Mapping[str, Endpoint] | None, Mapping[str, str]]:
         """The endpoints of a path by method, or None."""

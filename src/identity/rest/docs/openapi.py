@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
@@ -23,7 +22,7 @@ def canonical() -> dict[str, Any]:
 
 def of_dialect(dialect: Dialect) -> dict[str, Any]:
     """The document of a product's API."""
-    schemas = _Schemas(dialect.operations)
+    schemas = _Schemas(dialect)
     paths: dict[str, Any] = {}
     for operation in dialect.operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
@@ -47,14 +46,15 @@ def of_dialect(dialect: Dialect) -> dict[str, Any]:
 class _Schemas:
     """The models of all operations: requests as they are read, answers as they are written."""
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        read = {operation.body for operation in operations if operation.body}
+    def __init__(self, dialect: Dialect) -> None:
+        read = {operation.body for operation in dialect.operations if operation.body}
         written = {
             answer
-            for operation in operations
-            for answer in operation.answers.values()
+            for operation in dialect.operations
+            for answer in (*operation.answers.values(), dialect.failure)
             if isinstance(answer, type) and issubclass(answer, BaseModel)
         }
+        self.failure = dialect.failure
         models: list[Any] = [
             *((model, "validation") for model in sorted(read, key=_name)),
             *((model, "serialization") for model in sorted(written, key=_name)),
@@ -88,7 +88,10 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         schema = schemas.read(operation.body)
         forms = {"application/x-www-form-urlencoded": {"schema": schema}} if operation.takes_forms else {}
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}, **forms}}
-    made["responses"] = {str(status): _answer(answer, schemas) for status, answer in operation.answers.items()}
+    made["responses"] = {
+        **{str(status): _answer(status, answer, schemas) for status, answer in operation.answers.items()},
+        "default": _answer(500, "Every other refusal.", schemas),
+    }
     if operation.credential:
         made["security"] = [{name: []} for name in _cookies(operation)] or [{"bearer": []}]
     return made
@@ -98,11 +101,12 @@ def _cookies(operation: Operation) -> list[str]:
     return [parameter.name for parameter in operation.parameters if parameter.place == "cookie"]
 
 
-def _answer(answer: type[BaseModel] | str, schemas: _Schemas) -> dict[str, Any]:
-    if isinstance(answer, str):
+def _answer(status: int, answer: type[BaseModel] | str, schemas: _Schemas) -> dict[str, Any]:
+    if isinstance(answer, str) and status < 400:
         return {"description": answer}
-    described = (answer.__doc__ or answer.__name__).partition("\n")[0]
-    return {"description": described, "content": {"application/json": {"schema": schemas.written(answer)}}}
+    model = schemas.failure if isinstance(answer, str) else answer
+    described = answer if isinstance(answer, str) else (answer.__doc__ or answer.__name__).partition("\n")[0]
+    return {"description": described, "content": {"application/json": {"schema": schemas.written(model)}}}
 
 
 def _name(model: type[BaseModel]) -> str:
