@@ -34,6 +34,7 @@ async def _serve_identity(order: Order) -> None:
         secret="a master secret that only the benchmarks know",
         hashing_threads=1,
         mail_url=f"file://{order.data_dir}/mails",
+        metrics_address="127.0.0.1:0",
     )
     await asyncio.to_thread(migrate.upgrade, settings.database)
     # As in production: a line per call, in JSON, to the standard error output, which the parent sends to a file.

@@ -1,4 +1,4 @@
-"""Write the tables of docs/ that the code itself knows: docs/errors.md and docs/settings.md.
+"""Write the tables of docs/ that the code itself knows: in errors.md, settings.md and operations.md.
 
 `python scripts/tables.py` rewrites what stands between the markers; `--check` changes nothing and exits 1
 when a page is not what the code says.
@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 
 from identity.cli.settings import variables
 from identity.rpc.errors import CODES
+from identity.telemetry.families import FAMILIES, Kind
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- Written by `make generate`; change the code instead. -->", "<!-- End of what is written. -->"
@@ -72,11 +73,20 @@ def settings() -> str:
     return "\n".join(rows)
 
 
+def metrics() -> str:
+    """Each metric with its labels and meaning, under the name that it is scraped by."""
+    rows = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for family in FAMILIES:
+        name = f"{family.name}_total" if family.kind is Kind.COUNTER else family.name
+        rows.append(f"| `{name}` | {family.kind} | {', '.join(family.labels)} | {family.help} |")
+    return "\n".join(rows)
+
+
 def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}".replace("|", "\\|")
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors, "settings.md": settings}
+PAGES: dict[str, Callable[[], str]] = {"errors.md": errors, "settings.md": settings, "operations.md": metrics}
 
 if __name__ == "__main__":
     main()

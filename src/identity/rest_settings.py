@@ -31,6 +31,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_host_and_port(value: str) -> bool:
+    """Whether an address is HOST:PORT, with a port that there can be."""
+    port = value.rpartition(":")[2]
+    return ":" in value and port.isdecimal() and int(port) < 1 << 16
+
+
 class RestSettings(BaseSettings):
     """What the HTTP door is told from outside. Every field's description is its documentation."""
 
@@ -102,8 +108,7 @@ class RestSettings(BaseSettings):
     @field_validator("rest_address")
     @classmethod
     def _rest_address(cls, value: str) -> str:
-        port = value.rpartition(":")[2]
-        if value and not (":" in value and port.isdecimal() and int(port) < 1 << 16):
+        if value and not is_host_and_port(value):
             raise ValueError("it is not HOST:PORT")
         return value
 

@@ -70,6 +70,7 @@ from identity.store import migrate
 from identity.store.database import Database, open_database
 from identity.store.observed import ObservedDatabase
 from identity.store.transaction import Transaction
+from identity.telemetry.telemetry import Telemetry
 from identity_pb.v1 import (
     account_service_pb2_grpc,
     auth_service_pb2_grpc,
@@ -171,12 +172,17 @@ class Service:
         """Build everything and touch nothing yet. `bcrypt_cost` is for tests, which may go below the floor."""
         self.settings = settings
         self._log = structlog.get_logger("identity.server")
+        self._telemetry = Telemetry(settings)
         keyring = Keyring(settings.master_secret())
         self._vault = Vault(keyring)
         self._recent: Recent[Any] = Recent(clock.monotonic)
         self._database: Database[Transaction] = ObservedDatabase(
-            open_database(settings.database, partial(Transaction, on_change=self._recent.forget)),
+            open_database(
+                settings.database,
+                partial(Transaction, on_change=self._recent.forget, watch=self._telemetry.watch),
+            ),
             settings.log_slow_seconds,
+            self._telemetry.observe_unit,
         )
         self._key_ring = KeyRing(self._database, self._vault, clock.now, settings.signing_algorithm)
         policy = load_policy(settings.preset, settings.policy)
@@ -217,6 +223,7 @@ class Service:
             clock.now,
             MailCarrier(open_transport(settings.mail_url), letterhead),
             SmsCarrier(open_sms(settings.sms_url), settings.product_name),
+            on_outcome=self._telemetry.observe_mail,
         )
         self._pipeline = Pipeline(
             policy=AccessPolicy.read(SERVICES),
@@ -230,6 +237,7 @@ class Service:
             threads=settings.threads,
             deadlines={"/identity.v1.SessionService/RefreshSession": 3.0},
             log=log,
+            observe=self._telemetry.observe_call,
         )
         self._health = Health(SERVICES)
         self._server: grpc.aio.Server | None = None
@@ -264,6 +272,14 @@ class Service:
         if self.settings.rest_address:
             self._mount = open_mount(self.settings)
             server.add_insecure_port(self._mount.socket)
+        self._telemetry.start(
+            world=self.world,
+            database=self._database,
+            lane=self._lane,
+            pipeline=self._pipeline,
+            key_ring=self._key_ring,
+            health=self._health,
+        )
         await server.start()
         await self._health.serving()
         if self._mount is not None:
@@ -302,6 +318,11 @@ class Service:
                 f"IDENTITY_GRPC_ADDRESS={address} cannot be served on: is another process using it?"
             ) from None
         return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+    @property
+    def metrics_address(self) -> str:
+        """Where metrics are scraped; empty where they are not."""
+        return self._telemetry.metrics_address
 
     @property
     def http_address(self) -> str:
@@ -364,6 +385,7 @@ class Service:
         await self._pipeline.close()
         await self._lane.close()
         await asyncio.to_thread(self.dispatcher.stop, self.settings.shutdown_seconds)
+        await asyncio.to_thread(self._telemetry.stop)
         await asyncio.to_thread(self._database.close)
 
 

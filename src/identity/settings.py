@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
-from identity.rest_settings import Dialect, RestSettings, is_loopback
+from identity.rest_settings import Dialect, RestSettings, is_host_and_port, is_loopback
 
 LOWEST_COST = 10
 SHORTEST_SECRET = 32
@@ -96,6 +96,11 @@ class Settings(RestSettings):
     )
     threads: int = Field(16, ge=1, le=256, description="How many calls run in threads at the same time.")
     database_pool: int = Field(10, ge=1, le=200, description="How many PostgreSQL connections a process opens at most.")
+    metrics_address: str = Field(
+        "",
+        description="`HOST:PORT` to serve Prometheus metrics on, in plaintext and to whoever asks: in a network that "
+        "you trust, and never the public one. Without it: none are kept.",
+    )
     log_slow_seconds: float = Field(
         0.5, ge=0, description="A unit of work of the database that takes longer is logged, with the id of its request."
     )
@@ -117,9 +122,15 @@ class Settings(RestSettings):
     @classmethod
     def _address(cls, value: str) -> str:
         # gRPC would take the remainder of a port that is too large, and a host without a port for a service's name.
-        port = value.rpartition(":")[2]
-        if not value.startswith("unix:") and not (":" in value and port.isdecimal() and int(port) < 1 << 16):
+        if not value.startswith("unix:") and not is_host_and_port(value):
             raise ValueError("it is neither HOST:PORT nor unix:PATH")
+        return value
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _metrics_address(cls, value: str) -> str:
+        if value and not is_host_and_port(value):
+            raise ValueError("it is not HOST:PORT")
         return value
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from tests.docs.pages import ROOT, text_of
 
 from identity.rpc.errors import CODES
 from identity.settings import Settings, load_settings
+from identity.telemetry.families import FAMILIES, Kind
 from identity_pb.v1.error_reason_pb2 import ErrorReason
 
 ERRORS = dict(re.findall(r"(?m)^\| `([A-Z_]+)` \| `([A-Z_]+)` \| .+ \|$", text_of("docs/errors.md")))
@@ -60,6 +61,14 @@ OPTIONAL = {
     "IDENTITY_UPSTREAM_KEY",
     "IDENTITY_POLICY",  # the preset as it is
 }
+
+
+def test_every_metric_is_there_with_its_labels() -> None:
+    """A test of tests/telemetry compares the same list with what is scraped."""
+    told = re.findall(r"(?m)^\| `(identity_\w+)` \| (\w+) \| (.*?) \| .+ \|$", text_of("docs/operations.md"))
+
+    counter = {family.name: "_total" if family.kind is Kind.COUNTER else "" for family in FAMILIES}
+    assert [(f.name + counter[f.name], f.kind.value, ", ".join(f.labels)) for f in FAMILIES] == told
 
 
 def test_every_event_of_the_log_that_is_told_of_is_logged_somewhere() -> None:

@@ -124,11 +124,11 @@ async def test_a_trailer_and_a_limit_for_streams_too() -> None:
 
 
 async def test_metrics_see_closed_sets_LO_02() -> None:
-    seen: list[tuple[str, str]] = []
+    seen: list[tuple[str, str, str]] = []
 
-    def observe(method: str, code: str, seconds: float) -> None:
+    def observe(method: str, code: str, reason: str, seconds: float) -> None:
         assert 0 < seconds < 60
-        seen.append((method, code))
+        seen.append((method, code, reason))
 
     async with serving(observe=observe) as served:
         await served.call("Echo")
@@ -137,9 +137,9 @@ async def test_metrics_see_closed_sets_LO_02() -> None:
         await failure(served.call("Unmade"))
         await served.stream(metadata=bearer(TOKEN)).read()
         assert seen == [
-            (f"/{SERVICE}/Echo", "OK"),
-            (f"/{SERVICE}/Mine", "UNAUTHENTICATED"),
-            (f"/{SERVICE}/Watch", "OK"),
+            (f"/{SERVICE}/Echo", "OK", ""),
+            (f"/{SERVICE}/Mine", "UNAUTHENTICATED", "UNAUTHENTICATED"),
+            (f"/{SERVICE}/Watch", "OK", ""),
         ]
 
 

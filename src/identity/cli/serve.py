@@ -56,6 +56,8 @@ def _introduce(service: Service, bootstrap_secret: str | None) -> None:
     out.print()
     fact("gRPC", _listens(service))
     fact("HTTP", _listens_for_http(service))
+    if service.metrics_address:
+        fact("Metrics", f"http://{service.metrics_address}/metrics, in plaintext and for whoever asks")
     fact("Database", _database(settings))
     fact("Mail", _way_out(settings.mail_url, "IDENTITY_MAIL_URL"))
     fact("SMS", _way_out(settings.sms_url, "IDENTITY_SMS_URL"))

@@ -46,6 +46,7 @@ class HashingLane:
         self._running: set[asyncio.Future[Any]] = set()
         self._work_seconds = _FIRST_GUESS_SECONDS
         self._closed = False
+        self.shed = 0  # entries that were refused, ever, because too many waited
 
     @property
     def waiting(self) -> int:
@@ -118,6 +119,7 @@ class HashingLane:
         # Between queues of the same length, those who came first stay.
         longest = max(self._queues, key=lambda source: (len(self._queues[source]), source == newcomer))
         self._refuse(self._take_newest(longest))
+        self.shed += 1
 
     def _take_newest(self, source: str) -> _Entry:
         entry = self._queues[source].pop()

@@ -16,7 +16,7 @@ from identity.domain.notices import compose, queue
 from identity.domain.ports import Transaction, World
 from identity.domain.throttles import ADDRESS_MAILS, Backoff
 
-CODE_ATTEMPTS = Backoff(free=5, first=timedelta(seconds=1), longest=timedelta(minutes=15), limit=100)
+CODE_ATTEMPTS = Backoff("code_attempts", free=5, first=timedelta(seconds=1), longest=timedelta(minutes=15), limit=100)
 
 
 @dataclass(frozen=True, slots=True)

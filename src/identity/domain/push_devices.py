@@ -13,7 +13,7 @@ from identity.domain.throttles import Window
 MOST = 20
 """How many an account keeps; the oldest leave (Z-22)."""
 
-REGISTRATIONS = Window(limit=60, period=timedelta(hours=1))
+REGISTRATIONS = Window("push_registrations", limit=60, period=timedelta(hours=1))
 """How often an account may register one."""
 
 

@@ -16,8 +16,10 @@ class Backoff:
     """Consecutive failures: `free` ones, then a wait that doubles from `first` to `longest`; `limit` ends it.
 
     The numbers are LG-02's: 5 free, 1 s to 15 min, and after 100 the password is disabled until reset.
+    `name` is what metrics call the budget.
     """
 
+    name: str
     free: int = 5
     first: timedelta = timedelta(seconds=1)
     longest: timedelta = timedelta(minutes=15)
@@ -32,17 +34,18 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """At most `limit` charges within `period`, counted from the first."""
+    """At most `limit` charges within `period`, counted from the first. `name` is what metrics call the budget."""
 
+    name: str
     limit: int
     period: timedelta
 
 
-PASSWORD_ATTEMPTS = Backoff()
-SOURCE_FAILURES = Window(limit=100, period=timedelta(minutes=15))
-SOURCE_REGISTRATIONS = Window(limit=30, period=timedelta(hours=1))
-SOURCE_MAILS = Window(limit=20, period=timedelta(hours=1))
-ADDRESS_MAILS = Window(limit=1, period=timedelta(seconds=60))
+PASSWORD_ATTEMPTS = Backoff("password_attempts")
+SOURCE_FAILURES = Window("source_failures", limit=100, period=timedelta(minutes=15))
+SOURCE_REGISTRATIONS = Window("source_registrations", limit=30, period=timedelta(hours=1))
+SOURCE_MAILS = Window("source_mails", limit=20, period=timedelta(hours=1))
+ADDRESS_MAILS = Window("address_mails", limit=1, period=timedelta(seconds=60))
 
 
 class ThrottleStore(Protocol):

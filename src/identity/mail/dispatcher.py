@@ -47,6 +47,14 @@ class Outcome(StrEnum):
     UNWANTED = "unwanted"
 
 
+OnOutcome = Callable[[MailKind, Outcome], None]
+"""Hears of every mail that was decided on."""
+
+
+def unheard(kind: MailKind, outcome: Outcome) -> None:
+    """Nobody listens."""
+
+
 _LEVELS = {Outcome.RETRIED: logging.WARNING, Outcome.PARKED: logging.ERROR}
 
 
@@ -64,7 +72,7 @@ class Dispatcher:
         resolve: Callable[[OutboxMail], OutboxMail | None],
         carrier: Carrier,
         clock: Callable[[], datetime],
-        on_outcome: Callable[[MailKind, Outcome], None] = lambda kind, outcome: None,
+        on_outcome: OnOutcome = unheard,
     ) -> None:
         self._database = database
         self._vault = vault

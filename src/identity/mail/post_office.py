@@ -9,7 +9,7 @@ from datetime import datetime
 from identity.domain.mails import Channel, OutboxMail
 from identity.domain.ports import Database, Vault
 from identity.mail.carriers import Carrier
-from identity.mail.dispatcher import Dispatcher
+from identity.mail.dispatcher import Dispatcher, OnOutcome, unheard
 
 
 class PostOffice:
@@ -22,9 +22,10 @@ class PostOffice:
         resolve: Callable[[OutboxMail], OutboxMail | None],
         clock: Callable[[], datetime],
         *carriers: Carrier,
+        on_outcome: OnOutcome = unheard,
     ) -> None:
         self._dispatchers = {
-            carrier.channel: Dispatcher(database, vault, resolve, carrier, clock) for carrier in carriers
+            carrier.channel: Dispatcher(database, vault, resolve, carrier, clock, on_outcome) for carrier in carriers
         }
 
     def start(self) -> None:

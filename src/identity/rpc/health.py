@@ -24,6 +24,7 @@ class Health:
     def __init__(self, services: Iterable[str]) -> None:
         self._services = (_WHOLE_SERVER, *services)
         self._servicer = aio.HealthServicer()
+        self.is_serving = False
 
     async def register(self, server: grpc.aio.Server) -> None:
         """Adds the health service to a server that has not started."""
@@ -39,9 +40,11 @@ class Health:
 
     async def draining(self) -> None:
         """Says for good that the server ends, before it refuses anything."""
+        self.is_serving = False
         await self._servicer.enter_graceful_shutdown()
 
     async def _set(self, status: Any) -> None:
+        self.is_serving = status == HealthCheckResponse.SERVING
         for service in self._services:
             await self._servicer.set(service, status)
 

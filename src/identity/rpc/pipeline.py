@@ -33,8 +33,8 @@ from identity.rpc.work import RETRY_SECONDS, Gate, Lane, Threads, TimeLimit, Wor
 
 T = TypeVar("T")
 
-Observe = Callable[[str, str, float], None]
-"""Takes the method, the name of the status code and the seconds of a call: labels from closed sets (LO-02)."""
+Observe = Callable[[str, str, str, float], None]
+"""Takes the method, the names of the status code and the reason, and the seconds of a call: closed sets (LO-02)."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Run = Callable[[Call, bytes, Context], Awaitable[T]]
@@ -286,7 +286,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         try:
             self._log(call.access.method, code, reason, seconds, call.request_id, call.network, account)
             if self._observe is not None:
-                self._observe(call.access.method, code, seconds)
+                self._observe(call.access.method, code, reason, seconds)
         except Exception:  # noqa: S110  (cheaper here than `suppress`)
             pass
 

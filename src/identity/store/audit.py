@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -14,12 +15,14 @@ _insert = audit_events.insert()
 
 
 class Audit:
-    """Implements `domain.audit.AuditStore`."""
+    """Implements `domain.audit.AuditStore`. `on_event` hears of each that is added."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, on_event: Callable[[Event], None]) -> None:
         self._connection = connection
+        self._on_event = on_event
 
     def add(self, event: AuditEvent) -> None:
+        self._on_event(event.event)
         self._connection.execute(
             _insert,
             {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -23,6 +23,14 @@ class Unit(Protocol):
 
 T = TypeVar("T", bound=Unit)
 R = TypeVar("R")
+
+
+class Usage(NamedTuple):
+    """What is going on: connections at work and how many there may be, by pool, and units handed to the writers."""
+
+    in_use: Mapping[str, int]
+    limit: Mapping[str, int]
+    queued: int
 
 
 class Database(ABC, Generic[T]):
@@ -57,6 +65,10 @@ class Database(ABC, Generic[T]):
     @abstractmethod
     def submit_write(self, fn: Callable[[T], R], /) -> Future[R]:
         """`write` without waiting: the future has the result once the unit is committed."""
+
+    @abstractmethod
+    def usage(self) -> Usage:
+        """How busy it is now, without asking it anything."""
 
     @abstractmethod
     def ping(self) -> None:

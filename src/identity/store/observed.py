@@ -17,11 +17,11 @@ from typing import Any, Generic
 import structlog
 
 from identity.domain.errors import DomainError, Overloaded, ServiceUnavailable
-from identity.store.database import Database, R, T
+from identity.store.database import Database, R, T, Usage
 from identity.store.failures import StoreError
 
-Observe = Callable[[str, float, BaseException | None], None]
-"""Takes the kind of a unit, `read` or `write`, its seconds, and what it raised."""
+Observe = Callable[[str, str, float], None]
+"""Takes the kind of a unit, `read` or `write`, what became of it, `done`, `refused` or `failed`, and its seconds."""
 
 _CAUSE_LENGTH = 300
 
@@ -54,6 +54,9 @@ class ObservedDatabase(Database[T]):
         future.add_done_callback(partial(self._end_submitted, unit))
         return future
 
+    def usage(self) -> Usage:
+        return self._database.usage()
+
     def ping(self) -> None:
         self._database.ping()
 
@@ -76,14 +79,15 @@ class ObservedDatabase(Database[T]):
 
     def _end(self, unit: _Unit[T, R], error: BaseException | None) -> None:
         seconds = perf_counter() - unit.asked
+        outcome = "done" if error is None else "refused" if _is_refusal(error) else "failed"
         if self._observe is not None:
-            self._observe(unit.kind, seconds, error)
-        if error is not None and not _is_refusal(error):
+            self._observe(unit.kind, outcome, seconds)
+        if outcome == "failed":
             self._tell("unit of work failed", unit, seconds, error)
         elif seconds >= self._slow_seconds:
-            self._tell("slow unit of work", unit, seconds, None)
+            self._tell("slow unit of work", unit, seconds)
 
-    def _tell(self, event: str, unit: _Unit[T, R], seconds: float, error: BaseException | None) -> None:
+    def _tell(self, event: str, unit: _Unit[T, R], seconds: float, error: BaseException | None = None) -> None:
         waited = seconds if unit.begun is None else unit.begun - unit.asked
         fields: dict[str, Any] = {
             "unit": unit.name,

@@ -45,12 +45,18 @@ class Pool(Generic[D]):
     def __init__(self, connect: Callable[[], tuple[Connection, D]], size: int) -> None:
         self._connect = connect
         self._idle: deque[Lease[D]] = deque()
+        self.size = size
         # The permits bound the connections that exist; a C queue is the cheapest semaphore with a timeout.
         self._permits: SimpleQueue[None] = SimpleQueue()
         for _ in range(size):
             self._permits.put(None)
         self._epoch = 0
         self._closed = False
+
+    @property
+    def in_use(self) -> int:
+        """Counts the leases that are out."""
+        return self.size - self._permits.qsize()
 
     def acquire(self, deadline: float, before_connect: Callable[[], None] | None = None) -> Lease[D]:
         """Raises ServiceUnavailable when no connection is free by `deadline` (monotonic)."""

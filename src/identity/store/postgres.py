@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from identity.domain.errors import DomainError, Overloaded, ServiceUnavailable
 from identity.store.bounded import BoundedConnection, CommitInDoubtError, NoAnswerError
 from identity.store.breaker import PAUSE, Breaker
-from identity.store.database import Action, Database, R, T, commits, refuse_actions, run_actions
+from identity.store.database import Action, Database, R, T, Usage, commits, refuse_actions, run_actions
 from identity.store.failures import StoreError, Verdict, judge, outward
 from identity.store.pool import Lease, Pool
 from identity.store.postgres_engine import CONNECT_SECONDS, UNIT_SECONDS, create_postgres_engine, open_connection
@@ -53,6 +53,7 @@ class PostgresDatabase(Database[T]):
         self._writers = Pool(lambda: open_connection(writing), writers)
         self._breaker = Breaker()
         self._executor = ThreadPoolExecutor(writers, thread_name_prefix="identity-write")
+        self._queued: set[Future[Any]] = set()
         self._places = threading.BoundedSemaphore(queue_limit)
 
     @property
@@ -80,8 +81,18 @@ class PostgresDatabase(Database[T]):
         except RuntimeError:
             self._places.release()
             raise ServiceUnavailable from None
-        future.add_done_callback(lambda _: self._places.release())
+        self._queued.add(future)
+        future.add_done_callback(self._leave)
         return future
+
+    def _leave(self, future: Future[Any]) -> None:
+        self._queued.discard(future)
+        self._places.release()
+
+    def usage(self) -> Usage:
+        pools = {"readers": self._readers, "writers": self._writers}
+        in_use, limit = ({name: getattr(pool, what) for name, pool in pools.items()} for what in ("in_use", "size"))
+        return Usage(in_use, limit, len(self._queued))
 
     def ping(self) -> None:
         self._run(self._readers, lambda lease: lease.driver.execute("SELECT 1"), monotonic() + UNIT_SECONDS)

@@ -14,7 +14,7 @@ from typing import cast
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
-from identity.store.database import Database, R, T, refuse_actions
+from identity.store.database import Database, R, T, Usage, refuse_actions
 from identity.store.failures import Verdict, judge, outward
 from identity.store.pool import Lease, Pool
 from identity.store.writer import QUEUE_LIMIT, Writer
@@ -83,6 +83,9 @@ class SqliteDatabase(Database[T]):
 
     def submit_write(self, fn: Callable[[T], R], /) -> Future[R]:
         return self._writer.submit(fn)
+
+    def usage(self) -> Usage:
+        return Usage({"readers": self._readers.in_use}, {"readers": self._readers.size}, self._writer.waiting)
 
     def ping(self) -> None:
         # Not SELECT 1, which SQLite answers without a look at the file.

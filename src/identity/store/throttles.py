@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, literal, or_, select, update
+from sqlalchemy.sql.dml import ReturningInsert
 
 from identity.domain.throttles import Backoff, Window
 from identity.store.insert import insert
@@ -22,10 +25,11 @@ _refund = (
 
 
 class Throttles:
-    """Implements `domain.throttles.ThrottleStore`."""
+    """Implements `domain.throttles.ThrottleStore`. `on_refusal` hears the name of a budget that is used up."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, on_refusal: Callable[[str], None]) -> None:
         self._connection = connection
+        self._on_refusal = on_refusal
 
     def charge_backoff(self, key: bytes, budget: Backoff, now: datetime) -> bool:
         steps = _steps(budget)
@@ -49,7 +53,7 @@ class Throttles:
             )
             .returning(throttles.c.charges)
         )
-        return self._connection.execute(statement).first() is not None
+        return self._charge(statement, budget.name)
 
     def charge_window(self, key: bytes, budget: Window, now: datetime) -> bool:
         over = throttles.c.until <= now
@@ -68,7 +72,13 @@ class Throttles:
             )
             .returning(throttles.c.charges)
         )
-        return self._connection.execute(statement).first() is not None
+        return self._charge(statement, budget.name)
+
+    def _charge(self, statement: ReturningInsert[Any], budget: str) -> bool:
+        charged = self._connection.execute(statement).first() is not None
+        if not charged:
+            self._on_refusal(budget)
+        return charged
 
     def refund(self, key: bytes) -> None:
         self._connection.execute(_refund, {"bucket": key})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from identity.domain.audit import Event
 from identity.store.accounts import Accounts
 from identity.store.audit import Audit
 from identity.store.challenges import Challenges
@@ -26,6 +28,27 @@ from identity.store.signing_keys import SigningKeys
 from identity.store.tenants import Tenants
 from identity.store.throttles import Throttles
 
+V = TypeVar("V")
+
+
+class Watch(Protocol):
+    """Hears in closed words what units of work did: once it is committed, but of a refused attempt at once."""
+
+    def event(self, event: Event) -> None: ...
+    def session_ended(self, reason: str) -> None: ...
+    def throttled(self, budget: str) -> None: ...
+
+
+class Unwatched:
+    """Nobody listens."""
+
+    def event(self, event: Event) -> None: ...
+    def session_ended(self, reason: str) -> None: ...
+    def throttled(self, budget: str) -> None: ...
+
+
+UNWATCHED = Unwatched()
+
 
 def ignore(account_id: UUID | None) -> None:
     """What a process does about changes that remembers nothing."""
@@ -38,11 +61,14 @@ class Transaction:
     as when a tenant changes. A store tells of it with `changed`, wherever it changes what GetSession tells.
     """
 
-    __slots__ = ("_connection", "_on_change", "actions")
+    __slots__ = ("_connection", "_on_change", "_watch", "actions")
 
-    def __init__(self, connection: Connection, on_change: Callable[[UUID | None], None] = ignore) -> None:
+    def __init__(
+        self, connection: Connection, on_change: Callable[[UUID | None], None] = ignore, watch: Watch = UNWATCHED
+    ) -> None:
         self._connection = connection
         self._on_change = on_change
+        self._watch = watch
         self.actions: list[Callable[[], None]] = []
 
     def changed(self, account_id: UUID | None) -> None:
@@ -50,6 +76,9 @@ class Transaction:
 
     def after_commit(self, action: Callable[[], None]) -> None:
         self.actions.append(action)
+
+    def _told(self, hear: Callable[[V], None], what: V) -> None:
+        self.actions.append(partial(hear, what))
 
     @property
     def accounts(self) -> Accounts:
@@ -69,11 +98,11 @@ class Transaction:
 
     @property
     def throttles(self) -> Throttles:
-        return Throttles(self._connection)
+        return Throttles(self._connection, self._watch.throttled)
 
     @property
     def revocations(self) -> Revocations:
-        return Revocations(self._connection)
+        return Revocations(self._connection, lambda reason: self._told(self._watch.session_ended, reason))
 
     @property
     def signing_keys(self) -> SigningKeys:
@@ -85,7 +114,7 @@ class Transaction:
 
     @property
     def audit(self) -> Audit:
-        return Audit(self._connection)
+        return Audit(self._connection, lambda event: self._told(self._watch.event, event))
 
     @property
     def deployment(self) -> Deployment:

@@ -63,6 +63,11 @@ class Writer(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="identity-writer", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Counts the units that no group has taken yet."""
+        return self._queue.qsize()
+
     def submit(self, fn: Callable[[T], R]) -> Future[R]:
         """Raises Overloaded if too many units wait, ServiceUnavailable after `close`."""
         work = _Work(fn)

@@ -18,7 +18,7 @@ from identity.domain.tenant.get_tenant import active_tenant
 from identity.domain.tenants import NewMembership
 from identity.domain.throttles import Window
 
-TENANT_ACCOUNTS = Window(limit=500, period=timedelta(hours=24))
+TENANT_ACCOUNTS = Window("tenant_accounts", limit=500, period=timedelta(hours=24))
 """How many accounts a tenant may make in a day."""
 
 

@@ -31,7 +31,7 @@ from identity.domain.tenant.get_tenant import active_tenant
 from identity.domain.tenants import Tenant
 from identity.domain.throttles import ADDRESS_MAILS, Window
 
-TENANT_INVITES = Window(limit=200, period=timedelta(hours=24))
+TENANT_INVITES = Window("tenant_invites", limit=200, period=timedelta(hours=24))
 """How many invitations a tenant may mail in a day."""
 
 
