@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import grpc
 import grpc.aio
+import structlog
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 from sqlalchemy import Executable, func, select
@@ -35,6 +37,8 @@ from identity_pb.v1.session_service_pb2_grpc import SessionServiceStub
 from identity_pb.v1.tenant_service_pb2_grpc import TenantServiceStub
 
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+# What nobody reads is not rendered: a test that reads the log configures it (tests/logs.py).
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 T = TypeVar("T")
 Metadata = tuple[tuple[str, str], ...]
