@@ -65,6 +65,18 @@ class Mailbox(Sink):
         assert found, f"no mail with a secret arrived for {address}"
         return found[-1]
 
+    async def titled(self, address: str, subject: str, count: int = 1) -> EmailMessage:
+        """The newest mail of an address with these words in its subject, once `count` of those have arrived."""
+        found: list[EmailMessage] = []
+
+        def arrived() -> bool:
+            found[:] = [mail for mail in self.of(address) if subject in mail["Subject"]]
+            return len(found) >= count
+
+        await self._until(arrived)
+        assert len(found) >= count, f"{len(found)} of {count} such mails arrived"
+        return found[-1]
+
     async def alone(self, address: str, pattern: str, count: int = 1) -> str:
         """What stands alone on a line of an address's mails and matches, once `count` mails have such a line."""
         found: list[str] = []

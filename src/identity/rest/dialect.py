@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 from starlette.responses import JSONResponse, Response
 
 from identity.rest.exchange import Exchange, validated
@@ -21,7 +22,13 @@ from identity.rest.routing import Endpoint
 class Body(BaseModel):
     """What a product's clients send. What else they send is left alone, as their own backends did; types are strict."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class CamelBody(Body):
+    """The same, spelled in lowerCamelCase."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
 
 
 class Reply(BaseModel):
@@ -30,7 +37,13 @@ class Reply(BaseModel):
     A field that may be null is always there; one with a default of None is left out where there is nothing to say.
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class CamelReply(Reply):
+    """The same, spelled in lowerCamelCase."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
 
 class Fault(Reply):

@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.conftest import FreshDatabase
 from tests.mailbox import Mailbox
 from tests.rest.dialects.conforming import conforming
+from tests.rest.dialects.salon_people import Opened, open_salon
 from tests.rest.web import Web, browsing
 from tests.running import running
 
@@ -36,3 +37,18 @@ async def mobile(
     """The mobile app."""
     async with speaking("mobile", fresh_database, tmp_path_factory.mktemp("mobile"), mailbox) as web:
         yield web
+
+
+@pytest_asyncio.fixture(scope="session")
+async def salon(
+    fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
+) -> AsyncIterator[Web]:
+    """The salon's web app, which nobody has set up yet."""
+    async with speaking("salon", fresh_database, tmp_path_factory.mktemp("salon"), mailbox) as web:
+        yield web
+
+
+@pytest_asyncio.fixture(scope="session")
+async def opened(salon: Web) -> Opened:
+    """The salon after its wizard."""
+    return await open_salon(salon)

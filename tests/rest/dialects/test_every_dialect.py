@@ -18,6 +18,7 @@ from identity.settings import load_rest_settings
 
 # A request that each product would let through to the service.
 WELL_FORMED: dict[str, tuple[str, dict[str, Any]]] = {
+    "salon": ("/api/auth/login", {"email": "a@example.org", "password": "secret"}),
     "mobile": ("/api/v1/auth/login", {"identifier": "a@example.org", "password": "secret"}),
 }
 DIALECTS = list(WELL_FORMED)
