@@ -1,37 +1,42 @@
-# The service as an image: locked requirements, no build tools, no root.
+# Two images of one build: locked requirements, no build tools, no root, nothing written outside /data and /tmp.
 #
-#   docker build --tag identity .
-#   docker run --publish 50051:50051 --volume identity:/data --volume "$PWD/tls:/tls:ro" \
-#     --env IDENTITY_GRPC_ADDRESS=0.0.0.0:50051 \
-#     --env IDENTITY_TLS_CERTIFICATE=/tls/certificate.pem --env IDENTITY_TLS_KEY=/tls/key.pem identity
+#   docker build --target service --tag identity .
+#   docker build --target rest --tag identity-rest .
 #
-# Without settings it serves the container itself alone, since plaintext for the network is refused. Beside another
-# container, a Unix socket in a shared volume needs no TLS: IDENTITY_GRPC_ADDRESS=unix:/data/identity.sock.
+# `service` serves gRPC (and HTTP where IDENTITY_REST_ADDRESS is set), `rest` is the HTTP container alone. Both run with
+# a read-only root: docker run --read-only --tmpfs /tmp. deploy/compose.yaml puts them together; docs/deploy.md explains.
 
-FROM python:3.11-slim AS build
-WORKDIR /src
-COPY requirements.txt requirements-dev.txt ./
-RUN python -m venv /opt/identity \
- && /opt/identity/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt
-# The build backend is locked too, so that no step takes whatever is newest.
-RUN python -m venv /opt/build \
- && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements-dev.txt
-COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
-COPY src src
-COPY generated generated
-RUN /opt/build/bin/python -m hatchling build --target wheel --directory /opt/wheel \
- && /opt/identity/bin/pip install --no-cache-dir --no-deps --no-index /opt/wheel/*.whl
+ARG PYTHON=python:3.11-slim-bookworm
 
-FROM python:3.11-slim
+FROM ${PYTHON} AS requirements
+COPY requirements-rest.txt /tmp/
+RUN python3 -m venv /opt/identity \
+ && /opt/identity/bin/pip install --no-cache-dir --require-hashes --requirement /tmp/requirements-rest.txt
+
+FROM ${PYTHON} AS base
 RUN useradd --system --uid 10001 --no-create-home identity \
  && install --directory --owner identity --mode 700 /data
-COPY --from=build /opt/identity /opt/identity
-ENV PATH=/opt/identity/bin:$PATH PYTHONUNBUFFERED=1 IDENTITY_DATA_DIR=/data
-USER identity
+COPY --from=requirements /opt/identity /opt/identity
+COPY src/identity /opt/identity/app/identity
+COPY generated/identity_pb /opt/identity/app/identity_pb
+COPY deploy/identity /usr/local/bin/identity
+RUN /opt/identity/bin/python -m compileall -q /opt/identity/app
+ENV PYTHONPATH=/opt/identity/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["identity"]
+
+FROM base AS rest
+ENV IDENTITY_REST_ADDRESS=127.0.0.1:8080
+EXPOSE 8080
+HEALTHCHECK --interval=15s --timeout=5s --start-period=15s CMD ["identity", "health", "--address", "http://127.0.0.1:8080"]
+CMD ["rest"]
+
+# The last one is what `docker build` without a target makes.
+FROM base AS service
+ENV IDENTITY_DATA_DIR=/data
 WORKDIR /data
 VOLUME /data
 EXPOSE 50051
-STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["identity", "health"]
-ENTRYPOINT ["identity"]
 CMD ["serve"]

@@ -56,7 +56,10 @@ class RestSettings(BaseSettings):
         description="Networks, separated by commas, whose `X-Forwarded-For` is believed. Without it nobody's is, and "
         "plain HTTP is served to this machine only.",
     )
-    upstream: str = Field("127.0.0.1:50051", description="`HOST:PORT` or `unix:PATH` of the gRPC service.")
+    upstream: str = Field(
+        "127.0.0.1:50051",
+        description="`HOST:PORT` or `unix:PATH` of the gRPC service; each address of a host is a replica.",
+    )
     upstream_ca: Path | None = Field(
         None,
         description="PEM file with the authority that the gRPC service's certificate is from. Without it: plaintext.",

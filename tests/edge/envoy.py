@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,22 +33,27 @@ def prepare(place: Path, service_address: str, authority: Authority, edge: Pair,
     tls.mkdir()
     for name, source in (
         ("ca.pem", authority.certificate),
-        ("certificate.pem", edge.certificate),
-        ("key.pem", edge.key),
+        ("edge.pem", edge.certificate),
+        ("edge-key.pem", edge.key),
         ("client.pem", client.certificate),
         ("client-key.pem", client.key),
     ):
         (tls / name).write_bytes(source.read_bytes())
     (place / "generated").symlink_to(ROOT / "generated")
+    # The socket for administration has to be shorter than a path of pytest's.
+    text = CONFIG.read_text(encoding="utf-8").replace("/tmp/envoy-admin.sock", str(admin_socket(place)))
     host, _, port = service_address.rpartition(":")
-    text = CONFIG.read_text(encoding="utf-8")
     text = text.replace("{address: 0.0.0.0, port_value: 8443}", "{address: 127.0.0.1, port_value: 0}")
-    text, replaced = re.subn(
-        r"\{address: identity-\d, port_value: 50051\}", f"{{address: {host}, port_value: {port}}}", text
-    )
-    assert replaced == 2, "the endpoints of the configuration are not where they were"
+    endpoint = "{address: identity, port_value: 50051}"
+    assert endpoint in text, "the endpoint of the configuration is not where it was"
+    text = text.replace(endpoint, f"{{address: {host}, port_value: {port}}}")
     (place / "envoy.yaml").write_text(text, encoding="utf-8")
     return place / "envoy.yaml"
+
+
+def admin_socket(place: Path) -> Path:
+    """Where Envoy's administration listens: in a directory of its own."""
+    return place / "admin.sock"
 
 
 @asynccontextmanager
@@ -81,7 +85,7 @@ async def envoy(place: Path, *, healthy: bool = True) -> AsyncIterator[str]:
 async def _listens(place: Path, healthy: bool) -> str:
     while True:
         await asyncio.sleep(0.05)
-        transport = httpx.AsyncHTTPTransport(uds=str(place / "envoy-admin.sock"))
+        transport = httpx.AsyncHTTPTransport(uds=str(admin_socket(place)))
         async with httpx.AsyncClient(transport=transport, base_url="http://admin") as admin:
             try:
                 listeners = (await admin.get("/listeners", params={"format": "json"})).json()

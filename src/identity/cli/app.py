@@ -247,7 +247,10 @@ def settings() -> None:
 @app.command()
 def health(
     address: Annotated[
-        str, typer.Option(help="HOST:PORT or unix:PATH. Without it: where the settings say that it serves.")
+        str,
+        typer.Option(
+            help="HOST:PORT, unix:PATH, or http://HOST:PORT of a container. Without it: where the settings say."
+        ),
     ] = "",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 3.0,
     certificate: Annotated[
@@ -263,6 +266,7 @@ def health(
     \b
     identity health
     identity health --address 127.0.0.1:50051
+    identity health --address http://127.0.0.1:8080
     identity health --certificate client.pem --key client-key.pem
     """
     from identity.cli import health

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import grpc
 import typer
@@ -19,6 +22,8 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}  # noqa
 
 def run(address: str, timeout: float, certificate: Path | None, key: Path | None) -> None:
     """Exit 0 if the service serves, 1 if it does not."""
+    if address.startswith(("http://", "https://")):
+        return _ask_http(address.rstrip("/"), timeout)
     if (certificate is None) != (key is None):
         fail("--certificate and --key go together: give both or none.")
     pair = (certificate, key) if certificate and key else None
@@ -36,6 +41,21 @@ def run(address: str, timeout: float, certificate: Path | None, key: Path | None
     status = HealthCheckResponse.ServingStatus.Name(answer.status)
     out.print(f"{target}: {status}")
     if answer.status != HealthCheckResponse.SERVING:
+        raise typer.Exit(OUTSIDE)
+
+
+def _ask_http(address: str, timeout: float) -> None:
+    """The same of a container, which answers for itself and for the service behind."""
+    try:
+        with urlopen(f"{address}/healthz", timeout=timeout) as answer:  # noqa: S310  (the scheme was looked at)
+            status = answer.status
+    except HTTPError as error:
+        status = error.code
+    except OSError:
+        fail(f"{address} does not answer.", OUTSIDE)
+    serving = status == HTTPStatus.OK
+    out.print(f"{address}: {'SERVING' if serving else 'NOT_SERVING'}")
+    if not serving:
         raise typer.Exit(OUTSIDE)
 
 

@@ -32,6 +32,8 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # A name that stands for several replicas is used for all of them.
+    ("grpc.lb_policy_name", "round_robin"),
     ("grpc.max_receive_message_length", 4 * 2**20),
     ("grpc.max_metadata_size", 16 * 1024),
 ]
