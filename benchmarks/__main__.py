@@ -8,16 +8,21 @@ import tempfile
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import uvloop
 from rich.console import Console
 
 from benchmarks.arms import ECHO, ENGINES, Arm, echo_arm, hash_alone, login_arm, session_arms
+from benchmarks.doors import CONTAINER, ENVOY, door_arms, envoy, free_port, wait_until_healthy
+from benchmarks.http import Connections
 from benchmarks.load import measure
 from benchmarks.report import Results, Row, dump, show
 from benchmarks.servers import Order, Server, postgresql, started
 
+BEHIND = "SQLite"
+"""What is behind the doors that are compared."""
 CONCURRENCIES = (1, 16)
 LOGIN_WORKERS = 4
 
@@ -36,7 +41,7 @@ class Plan:
 QUICK = Plan(rounds=1, seconds=0.05, warm_up=0, login_seconds=0.05, bcrypt_cost=4)
 
 
-async def run(plan: Plan, servers: dict[str, Server], console: Console) -> Results:
+async def run(plan: Plan, servers: dict[str, Server], doors: dict[str, Any], console: Console) -> Results:
     """Measure every arm in every round, so that what the machine does meanwhile meets them all."""
     async with AsyncExitStack() as stack:
         channels = {
@@ -48,6 +53,10 @@ async def run(plan: Plan, servers: dict[str, Server], console: Console) -> Resul
         for engine in ENGINES:
             arms += await session_arms(engine, servers[engine], channels[engine], max(CONCURRENCIES))
             logins.append(login_arm(engine, servers[engine], channels[engine]))
+        for door, server in doors.items():
+            connections = Connections(server.address)
+            stack.callback(connections.close)
+            arms += await door_arms(door, server, channels[BEHIND], max(CONCURRENCIES), connections)
         rows = {(arm, workers): Row(arm.name, arm.engine, workers) for arm in arms for workers in CONCURRENCIES}
         login_rows = [Row(arm.name, arm.engine, LOGIN_WORKERS) for arm in logins]
         hashing = Row("bcrypt alone", "", 1)
@@ -59,8 +68,9 @@ async def run(plan: Plan, servers: dict[str, Server], console: Console) -> Resul
             for arm, row in zip(logins, login_rows, strict=True):
                 row.samples.append(await measure(arm.server, arm.call, LOGIN_WORKERS, plan.login_seconds, plan.warm_up))
     echoes = {row.workers: row for row in rows.values() if row.name == ECHO}
-    calls = [row for row in rows.values() if row.name != ECHO]
-    return Results(echoes, calls, login_rows, hashing, plan.bcrypt_cost)
+    calls = [row for row in rows.values() if row.engine in ENGINES]
+    through = [row for row in rows.values() if row.engine in doors]
+    return Results(echoes, calls, through, login_rows, hashing, plan.bcrypt_cost)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -81,10 +91,17 @@ def main(arguments: list[str] | None = None) -> None:
         url = stack.enter_context(postgresql(directory / "postgresql"))
         urls = {ECHO: "", "SQLite": f"sqlite:///{directory}/identity.db", "PostgreSQL": url}
         orders = {
-            name: Order(str(directory / name), url, plan.bcrypt_cost, max(CONCURRENCIES)) for name, url in urls.items()
+            name: Order(str(directory / name), url, "", plan.bcrypt_cost, max(CONCURRENCIES))
+            for name, url in urls.items()
         }
         servers = stack.enter_context(started(orders))
-        results = uvloop.run(run(plan, servers, progress))
+        upstream = servers[BEHIND].address
+        container = stack.enter_context(started({CONTAINER: Order(str(directory / CONTAINER), upstream=upstream)}))
+        doors: dict[str, Any] = dict(container)
+        if edge := stack.enter_context(envoy(directory / ENVOY, upstream, free_port())):
+            wait_until_healthy(edge.address)
+            doors[ENVOY] = edge
+        results = uvloop.run(run(plan, servers, doors, progress))
     show(results, console)
     if given.json:
         given.json.write_text(dump(results))

@@ -14,9 +14,10 @@ import uvloop
 
 from benchmarks import echo, people
 from benchmarks.servers import Order
+from identity.rest.listener import Listener
 from identity.rpc.log import configure
 from identity.server import Service
-from identity.settings import load_settings
+from identity.settings import load_rest_settings, load_settings
 from identity.store import migrate
 
 
@@ -45,6 +46,14 @@ async def _serve_identity(order: Order) -> None:
     await service.stop()
 
 
+async def _serve_http(order: Order) -> None:
+    configure(json=True)
+    listener = Listener(load_rest_settings(rest_address="127.0.0.1:0", upstream=order.upstream))
+    await listener.start()
+    await _answer(listener.address)
+    await listener.stop()
+
+
 async def _answer(address: str) -> None:
     """Say where the server listens, then how much CPU it has used, as often as asked."""
 
@@ -59,4 +68,7 @@ async def _answer(address: str) -> None:
 
 if __name__ == "__main__":
     given = Order(**json.loads(sys.argv[1]))
-    uvloop.run(_serve_identity(given) if given.database_url else _serve_echo())
+    if given.upstream:
+        uvloop.run(_serve_http(given))
+    else:
+        uvloop.run(_serve_identity(given) if given.database_url else _serve_echo())

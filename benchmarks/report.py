@@ -27,21 +27,29 @@ class Row:
     def median(self, of: Callable[[Sample], float]) -> float:
         return median(map(of, self.samples))
 
+    def compared(self, base: Row, of: Callable[[Sample], float]) -> float:
+        """A figure as a multiple of the base's, each round against the base of the same round."""
+        return median(of(own) / of(other) for own, other in zip(self.samples, base.samples, strict=True))
+
     def ratio(self, base: Row) -> float:
-        """CPU per call as a multiple of the base's, each round against the base of the same round."""
-        pairs = zip(self.samples, base.samples, strict=True)
-        return median(own.cpu_per_call / other.cpu_per_call for own, other in pairs)
+        """CPU per call as a multiple of the base's."""
+        return self.compared(base, lambda sample: sample.cpu_per_call)
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that was measured; `echo` has the Echo of each concurrency."""
+    """Everything that was measured; `echo` has the Echo of each concurrency, `doors` what the HTTP doors did."""
 
     echo: dict[int, Row]
     calls: list[Row]
+    doors: list[Row]
     logins: list[Row]
     hashing: Row
     bcrypt_cost: int
+
+    def direct(self, door: Row) -> Row:
+        """The same call over gRPC, to the service that is behind the doors."""
+        return next(row for row in self.calls if (row.name, row.workers) == (door.name, door.workers))
 
     def share_of_rest(self, login: Row) -> float:
         """The part of the time of a sign-in that is not its hash, 0 to 1, with the lane always busy."""
@@ -68,6 +76,23 @@ def show(results: Results, console: Console) -> None:
             f"{row.median(lambda s: s.p99) * 1e3:.2f}",
         )
     console.print(calls)
+    doors = _table("Through the doors, beside the same call over gRPC", ["call", "door", "clients"], console)
+    for title in ("CPU µs", "p50 ms", "x direct", "calls/s", "of direct"):
+        doors.add_column(title, justify="right")
+    for row in results.doors:
+        direct = results.direct(row)
+        doors.add_row(
+            row.name,
+            row.engine,
+            str(row.workers),
+            f"{row.median(lambda s: s.cpu_per_call) * 1e6:.0f}",
+            f"{row.median(lambda s: s.p50) * 1e3:.2f}",
+            f"{row.compared(direct, lambda s: s.p50):.2f}",
+            f"{row.median(lambda s: s.rate):.0f}",
+            f"{row.compared(direct, lambda s: s.rate):.0%}",
+        )
+    console.print()
+    console.print(doors)
     logins = _table(f"Sign-ins with one hashing thread, bcrypt cost {results.bcrypt_cost}", ["what"], console)
     for title in ("per second", "CPU ms", "share of the rest"):
         logins.add_column(title, justify="right")
@@ -81,7 +106,7 @@ def show(results: Results, console: Console) -> None:
 
 def dump(results: Results) -> str:
     """Every sample, and the medians that the tables show."""
-    rows = [*results.echo.values(), *results.calls, *results.logins, results.hashing]
+    rows = [*results.echo.values(), *results.calls, *results.doors, *results.logins, results.hashing]
     return json.dumps({"bcrypt_cost": results.bcrypt_cost, "arms": [_plain(row, results) for row in rows]}, indent=1)
 
 
@@ -95,6 +120,9 @@ def _plain(row: Row, results: Results) -> dict[str, Any]:
     }
     if row in results.calls:
         plain["times_echo"] = row.ratio(results.echo[row.workers])
+    if row in results.doors:
+        plain["times_direct"] = row.compared(results.direct(row), lambda s: s.p50)
+        plain["rate_of_direct"] = row.compared(results.direct(row), lambda s: s.rate)
     if row in results.logins:
         plain["share_of_rest"] = results.share_of_rest(row)
     return plain

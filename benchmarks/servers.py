@@ -18,10 +18,11 @@ from typing import NamedTuple, Self
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a child is to be: the Echo server without a `database_url`, else the service."""
+    """What a child is to be: the service on a database, the HTTP container of an upstream, else the Echo server."""
 
     data_dir: str
     database_url: str = ""
+    upstream: str = ""
     bcrypt_cost: int = 11
     people: int = 0
 
