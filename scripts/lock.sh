@@ -13,6 +13,7 @@ lock() {
     --no-strip-extras --no-header "$@" pyproject.toml > /dev/null
 }
 
-lock "$@" --output-file requirements.txt
-lock "$@" --extra rest --output-file requirements-rest.txt
-lock "$@" --extra rest --extra dev --output-file requirements-dev.txt
+# The first two are what images install, so that a setting can turn traces on in them.
+lock "$@" --extra otel --output-file requirements.txt
+lock "$@" --extra otel --extra rest --output-file requirements-rest.txt
+lock "$@" --extra otel --extra rest --extra dev --output-file requirements-dev.txt

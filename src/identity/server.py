@@ -183,6 +183,7 @@ class Service:
             ),
             settings.log_slow_seconds,
             self._telemetry.observe_unit,
+            self._telemetry.trace_unit,
         )
         self._key_ring = KeyRing(self._database, self._vault, clock.now, settings.signing_algorithm)
         policy = load_policy(settings.preset, settings.policy)
@@ -193,7 +194,9 @@ class Service:
             policy=policy,
             clock=clock.now,
             monotonic=clock.monotonic,
-            passwords=PasswordHasher(keyring.pepper, keyring.pepper_id, bcrypt_cost or settings.bcrypt_cost),
+            passwords=self._telemetry.around_hasher(
+                PasswordHasher(keyring.pepper, keyring.pepper_id, bcrypt_cost or settings.bcrypt_cost)
+            ),
             is_common_password=common_passwords.is_common,
             refresh_tokens=RefreshTokens(keyring.refresh),
             access_tokens=AccessTokens(self._issuer, self._audience, self._key_ring.keys),
@@ -221,8 +224,8 @@ class Service:
             self._vault,
             lambda mail: resolve_request(self.world, mail),
             clock.now,
-            MailCarrier(open_transport(settings.mail_url), letterhead),
-            SmsCarrier(open_sms(settings.sms_url), settings.product_name),
+            self._telemetry.around_carrier(MailCarrier(open_transport(settings.mail_url), letterhead)),
+            self._telemetry.around_carrier(SmsCarrier(open_sms(settings.sms_url), settings.product_name)),
             on_outcome=self._telemetry.observe_mail,
         )
         self._pipeline = Pipeline(
@@ -238,6 +241,7 @@ class Service:
             deadlines={"/identity.v1.SessionService/RefreshSession": 3.0},
             log=log,
             observe=self._telemetry.observe_call,
+            trace=self._telemetry.trace_call,
         )
         self._health = Health(SERVICES)
         self._server: grpc.aio.Server | None = None

@@ -101,6 +101,11 @@ class Settings(RestSettings):
         description="`HOST:PORT` to serve Prometheus metrics on, in plaintext and to whoever asks: in a network that "
         "you trust, and never the public one. Without it: none are kept.",
     )
+    otlp_endpoint: str = Field(
+        "",
+        description="`http://HOST:PORT` or `https://…` of a collector that takes OpenTelemetry traces over gRPC; needs "
+        "the extra `otel`. Without it: none are made.",
+    )
     log_slow_seconds: float = Field(
         0.5, ge=0, description="A unit of work of the database that takes longer is logged, with the id of its request."
     )
@@ -124,6 +129,14 @@ class Settings(RestSettings):
         # gRPC would take the remainder of a port that is too large, and a host without a port for a service's name.
         if not value.startswith("unix:") and not is_host_and_port(value):
             raise ValueError("it is neither HOST:PORT nor unix:PATH")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        scheme, _, place = value.partition("://")
+        if value and not (scheme in ("http", "https") and is_host_and_port(place.rstrip("/"))):
+            raise ValueError("it is neither http://HOST:PORT nor https://HOST:PORT")
         return value
 
     @field_validator("metrics_address")

@@ -139,6 +139,16 @@ def test_certificates_are_looked_at_before_they_fail(tmp_path: Path, monkeypatch
     assert f"wrong TLS: {other.key} is not the key" in output
 
 
+def test_a_collector_that_is_away_is_worth_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault: the service runs, and only the traces are lost."""
+    monkeypatch.setenv("IDENTITY_OTLP_ENDPOINT", f"http://{free_address()}")
+
+    result = call("check")
+
+    assert result.exit_code == 0
+    assert "look  Traces: http://127.0.0.1:" in result.output
+
+
 def test_a_misspelt_variable_is_worth_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_MAILURL", "smtp://relay")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -15,16 +15,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, text
 from tests.conftest import Launch
+from tests.journey import SOURCE, found_in, walk
 from tests.logs import captured_log
 from tests.mail.sink import closed_port
 from tests.running import (
     OTHER_PASSWORD,
     PASSWORD,
-    SECRET,
-    WRONG_PASSWORD,
     Refusal,
     Running,
-    coming_from,
     new_email,
     outcome,
     refused,
@@ -33,8 +31,6 @@ from tests.running import (
 from identity.store.tables import audit_events, metadata, outbox
 from identity_pb.v1 import auth_service_pb2 as pb
 from identity_pb.v1.resources_pb2 import Device
-
-SOURCE = "203.0.113.77"
 
 
 @dataclass
@@ -53,46 +49,8 @@ async def road(launch: Launch) -> AsyncIterator[Road]:
     with captured_log() as (call_log, log):
         service = await launch(log=call_log)
         road = Road(service, log, new_email())
-        await walk(road)
+        road.secrets = await walk(service, road.email)
         yield road
-
-
-async def walk(road: Road) -> None:
-    service, email = road.service, road.email
-    opened = service.service.open_setup_secret or ""
-    await service.auth.Setup(
-        pb.SetupRequest(email=new_email(), password=PASSWORD, tenant_name="Acme", bootstrap_secret=opened)
-    )
-    await service.registered(email, first_name="Ada", last_name="Lovelace")
-    verification = await service.mailbox.token(email)
-    await service.auth.VerifyEmail(pb.VerifyEmailRequest(token=verification))
-    await refused(service.login(email, WRONG_PASSWORD))
-    signed_in = await service.login(email, metadata=coming_from(SOURCE))
-    refreshed = await service.refresh(signed_in.tokens.refresh_token)
-    await service.get_session(refreshed.tokens.access_token)
-    service.clock.advance(seconds=11)
-    await refused(service.refresh(signed_in.tokens.refresh_token))
-    reset = await service.reset_token(email)
-    await refused(service.reset(f"{reset}x"))
-    await service.reset(reset, OTHER_PASSWORD)
-    again = await service.login(email, OTHER_PASSWORD)
-    last = "the very last staple of the horse"
-    await service.change_password(again.tokens.access_token, OTHER_PASSWORD, last)
-    await service.sign_out(again.tokens.access_token)
-    await service.mails_sent()
-    road.secrets = {
-        "master secret": SECRET,
-        "bootstrap secret": opened,
-        "password": PASSWORD,
-        "wrong password": WRONG_PASSWORD,
-        "reset password": OTHER_PASSWORD,
-        "changed password": last,
-        "verification token": verification,
-        "reset token": reset,
-        "access token": refreshed.tokens.access_token,
-        "refresh token": refreshed.tokens.refresh_token,
-        "used refresh token": signed_in.tokens.refresh_token,
-    }
 
 
 def dump(service: Running) -> bytes:
@@ -104,18 +62,6 @@ def dump(service: Running) -> bytes:
         file = Path(service.database_url.removeprefix("sqlite:///"))
         content += b"".join(part.read_bytes() for part in file.parent.glob(f"{file.name}*"))
     return content
-
-
-def found_in(content: bytes, secrets: dict[str, str]) -> list[str]:
-    """Which secrets are in some content, as they are or decoded."""
-    return [name for name, secret in secrets.items() if any(form in content for form in forms(secret))]
-
-
-def forms(secret: str) -> Iterator[bytes]:
-    yield secret.encode()
-    if " " not in secret and "." not in secret:
-        raw = urlsafe_b64decode(secret + "=" * (-len(secret) % 4))
-        yield from (raw, raw.hex().encode())
 
 
 async def test_P_16_no_secret_is_in_the_database(road: Road) -> None:

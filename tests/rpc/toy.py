@@ -195,6 +195,7 @@ class Line:
     request_id: str
     network: str | None
     account: str | None
+    trace_id: str | None
 
 
 @dataclass

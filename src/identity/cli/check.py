@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import typer
 from rich.text import Text
@@ -58,7 +61,7 @@ def run() -> None:
     with plain_errors(), settings_at_fault():
         settings = load_settings()
         wrong = 0
-        for looked_at in (_variables, _policy, _mails, _texts, _tls, _hashing, _database):
+        for looked_at in (_variables, _policy, _mails, _texts, _tls, _traces, _hashing, _database):
             for finding in looked_at(settings):
                 _show(finding)
                 wrong += finding.level is Level.WRONG
@@ -127,6 +130,21 @@ def _tls(settings: Settings) -> Iterator[Finding]:
     yield Finding(Level.WRONG if left <= timedelta(0) else Level.LOOK if left < ENDS_SOON else Level.FINE, "TLS", told)
     if found.client_ca is not None:
         yield Finding(Level.FINE, "TLS", f"clients need a certificate signed by {settings.tls_client_ca}")
+
+
+def _traces(settings: Settings) -> Iterator[Finding]:
+    if not settings.otlp_endpoint:
+        return
+    if find_spec("opentelemetry") is None:
+        yield Finding(Level.WRONG, "Traces", "OpenTelemetry is missing: pip install 'identity-service[otel]'")
+        return
+    place = urlsplit(settings.otlp_endpoint)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 0), timeout=3).close()
+    except OSError as error:
+        yield Finding(Level.LOOK, "Traces", f"{settings.otlp_endpoint} takes none ({error.strerror}): they are dropped")
+    else:
+        yield Finding(Level.FINE, "Traces", settings.otlp_endpoint)
 
 
 def _hashing(settings: Settings) -> Iterator[Finding]:

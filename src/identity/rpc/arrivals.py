@@ -15,8 +15,9 @@ from identity.rpc.caller import Call
 from identity.rpc.source import CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT, SourceReader
 
 REQUEST_ID: Final = "x-request-id"
+TRACEPARENT: Final = "traceparent"
 _AUTHORIZATION: Final = "authorization"
-_READ: Final = frozenset({_AUTHORIZATION, REQUEST_ID, CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT})
+_READ: Final = frozenset({_AUTHORIZATION, REQUEST_ID, TRACEPARENT, CLIENT_IP, CLIENT_USER_AGENT, USER_AGENT})
 # What a header counts as that was sent twice: good for nothing, so that each reader refuses it in its own way.
 _REPEATED: Final = "\n"
 _is_request_id: Final = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
@@ -47,5 +48,6 @@ class Arrivals:
                 metadata[key] = _REPEATED if key in metadata else value
         request_id = metadata.get(REQUEST_ID)
         call.request_id = request_id if request_id and _is_request_id(request_id) else next(self._ids)
+        call.traceparent = metadata.get(TRACEPARENT)
         call.authorization = metadata.get(_AUTHORIZATION)
         call.source, call.network = self._sources.read(context.peer(), metadata)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import (
@@ -28,6 +28,15 @@ Authenticate = Callable[[str], Caller]
 
 AuthenticateService = Callable[[str, str], str]
 """Proves that a service key is granted a scope, and gives the key's name. Fast, without I/O."""
+
+
+class CallSpan(Protocol):
+    """The span of a call in a trace."""
+
+    trace_id: str
+
+    def end(self, code: str, reason: str) -> None: ...
+
 
 NOWHERE: Final = Source()
 
@@ -61,6 +70,8 @@ class Call:
         "request_id",
         "service",
         "source",
+        "span",
+        "traceparent",
     )
 
     def __init__(self, access: MethodAccess, proofs: Proofs | None = None) -> None:
@@ -74,6 +85,8 @@ class Call:
         self.request_id = ""
         self.service: str | None = None
         self.source = NOWHERE
+        self.span: CallSpan | None = None
+        self.traceparent: str | None = None
 
     def prove_caller(self) -> Caller:
         """Gives the holder of the access token, who may call this method as far as the session's scope goes."""
@@ -112,6 +125,12 @@ def current_request_id() -> str | None:
     """Gives the id under which the log tells about the call in progress; None outside of one."""
     call = _current.get(None)
     return None if call is None else call.request_id
+
+
+def current_trace_id() -> str | None:
+    """Gives the id of the trace that the call in progress is part of, if there is one."""
+    call = _current.get(None)
+    return None if call is None or call.span is None else call.span.trace_id
 
 
 def enter(call: Call) -> None:

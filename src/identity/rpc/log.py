@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from identity.rpc.caller import current_request_id
+from identity.rpc.caller import current_request_id, current_trace_id
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _NAMES: Final = {number: name for name, number in _LEVELS.items()}
@@ -38,6 +38,7 @@ class CallLog(Protocol):
         request_id: str,
         network: str | None,
         account: str | None,
+        trace_id: str | None = None,
     ) -> None: ...
 
 
@@ -81,10 +82,11 @@ def log_call(
     request_id: str,
     network: str | None,
     account: str | None,
+    trace_id: str | None = None,
 ) -> None:
     """Writes the line of a call through structlog."""
     fields: dict[str, Any] = {"method": method, "code": code, "duration_ms": round(seconds * 1000, 3)}
-    optional = {"reason": reason, "request_id": request_id, "source": network, "account": account}
+    optional = {"reason": reason, "request_id": request_id, "source": network, "account": account, "trace_id": trace_id}
     fields.update((key, value) for key, value in optional.items() if value)
     structlog.get_logger().log(_level(code), "call", **fields)
 
@@ -115,6 +117,7 @@ class _JsonCallLog:
         request_id: str,
         network: str | None,
         account: str | None,
+        trace_id: str | None = None,
     ) -> None:
         level = _level(code)
         if level < self._least:
@@ -134,6 +137,8 @@ class _JsonCallLog:
             line += f', "source": {quote(network)}'
         if account:
             line += f', "account": {quote(account)}'
+        if trace_id:
+            line += f', "trace_id": "{trace_id}"'
         self._stream.write(line + "}\n")
         self._stream.flush()
 
@@ -161,6 +166,8 @@ def _name_call(_: object, __: str, event: EventDict) -> EventDict:
     # Not through structlog's context variables: setting one would cost every call, and few of them log anything.
     if request_id := current_request_id():
         event.setdefault("request_id", request_id)
+    if trace_id := current_trace_id():
+        event.setdefault("trace_id", trace_id)
     return event
 
 

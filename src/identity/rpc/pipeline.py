@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 from identity.domain.errors import DomainError, ServiceUnavailable
 from identity.rpc.access import EXEMPT, AccessPolicy, MethodAccess, is_unimplemented
 from identity.rpc.arrivals import REQUEST_ID, Arrivals, note_metadata
-from identity.rpc.caller import Authenticate, AuthenticateService, Call, Proofs, enter
+from identity.rpc.caller import Authenticate, AuthenticateService, Call, CallSpan, Proofs, enter
 from identity.rpc.errors import CODES, Answer, InternalError, to_answer
 from identity.rpc.exempt import wrap_exempt
 from identity.rpc.log import CallLog, describe, log_call
@@ -35,6 +35,9 @@ T = TypeVar("T")
 
 Observe = Callable[[str, str, str, float], None]
 """Takes the method, the names of the status code and the reason, and the seconds of a call: closed sets (LO-02)."""
+
+Trace = Callable[[str, str | None], CallSpan]
+"""Begins the span of a call, by its method and the `traceparent` that it came with, which nobody has looked at."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Run = Callable[[Call, bytes, Context], Awaitable[T]]
@@ -81,6 +84,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         deadlines: Mapping[str, float] | None = None,
         log: CallLog = log_call,
         observe: Observe | None = None,
+        trace: Trace | None = None,
     ) -> None:
         """Bounds: `in_flight` unary calls that hash and as many others, of which `threads` run and `waiting` wait
         for one; `streams`.
@@ -102,6 +106,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._deadlines = dict(deadlines or {})
         self._log = log
         self._observe = observe
+        self._trace = trace
         self._wrapped: dict[str, Any] = {}
 
     # The life of the service.
@@ -214,6 +219,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         enter(call)
         try:
             self._arrivals.identify(call, context)
+            if self._trace is not None:
+                call.span = self._trace(access.method, call.traceparent)
             reply = await run(call, raw, context)
         except BaseException as error:
             if _has_left(error):
@@ -284,7 +291,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
         seconds = perf_counter() - begun
         account = None if call.caller is None else str(call.caller.account_id)
         try:
-            self._log(call.access.method, code, reason, seconds, call.request_id, call.network, account)
+            trace_id = None
+            if call.span is not None:
+                trace_id = call.span.trace_id
+                call.span.end(code, reason)
+            self._log(call.access.method, code, reason, seconds, call.request_id, call.network, account, trace_id)
             if self._observe is not None:
                 self._observe(call.access.method, code, reason, seconds)
         except Exception:  # noqa: S110  (cheaper here than `suppress`)

@@ -23,29 +23,42 @@ from identity.store.failures import StoreError
 Observe = Callable[[str, str, float], None]
 """Takes the kind of a unit, `read` or `write`, what became of it, `done`, `refused` or `failed`, and its seconds."""
 
+EndUnit = Callable[[str], None]
+"""Ends the span of a unit with what became of it."""
+
+Trace = Callable[[str, str], EndUnit | None]
+"""Begins the span of a unit, by its kind and the function that it is, if it belongs to a trace."""
+
 _CAUSE_LENGTH = 300
 
 
 class ObservedDatabase(Database[T]):
-    """Another database, whose slow and failed units are logged; `observe` hears of every one."""
+    """Another database, whose slow and failed units are logged; `observe` hears of every one, and so does `trace`."""
 
-    def __init__(self, database: Database[T], slow_seconds: float, observe: Observe | None = None) -> None:
+    def __init__(
+        self,
+        database: Database[T],
+        slow_seconds: float,
+        observe: Observe | None = None,
+        trace: Trace | None = None,
+    ) -> None:
         self._database = database
         self._slow_seconds = slow_seconds
         self._observe = observe
+        self._trace = trace
 
     @property
     def dialect(self) -> str:
         return self._database.dialect
 
     def read(self, fn: Callable[[T], R], /) -> R:
-        return self._watch(self._database.read, _Unit("read", fn))
+        return self._watch(self._database.read, self._begin("read", fn))
 
     def write(self, fn: Callable[[T], R], /) -> R:
-        return self._watch(self._database.write, _Unit("write", fn))
+        return self._watch(self._database.write, self._begin("write", fn))
 
     def submit_write(self, fn: Callable[[T], R], /) -> Future[R]:
-        unit = _Unit("write", fn)
+        unit = self._begin("write", fn)
         try:
             future = self._database.submit_write(unit)
         except BaseException as error:
@@ -62,6 +75,12 @@ class ObservedDatabase(Database[T]):
 
     def close(self) -> None:
         self._database.close()
+
+    def _begin(self, kind: str, fn: Callable[[T], R]) -> _Unit[T, R]:
+        unit = _Unit(kind, fn)
+        if self._trace is not None:
+            unit.end_span = self._trace(kind, unit.name)
+        return unit
 
     def _watch(self, run: Callable[[Callable[[T], R]], R], unit: _Unit[T, R]) -> R:
         try:
@@ -82,6 +101,8 @@ class ObservedDatabase(Database[T]):
         outcome = "done" if error is None else "refused" if _is_refusal(error) else "failed"
         if self._observe is not None:
             self._observe(unit.kind, outcome, seconds)
+        if unit.end_span is not None:
+            unit.end_span(outcome)
         if outcome == "failed":
             self._tell("unit of work failed", unit, seconds, error)
         elif seconds >= self._slow_seconds:
@@ -107,7 +128,7 @@ class ObservedDatabase(Database[T]):
 class _Unit(Generic[T, R]):
     """A unit of work in the context it was asked for in, and how often and since when it ran."""
 
-    __slots__ = ("_fn", "asked", "begun", "context", "kind", "runs")
+    __slots__ = ("_fn", "asked", "begun", "context", "end_span", "kind", "runs")
 
     def __init__(self, kind: str, fn: Callable[[T], R]) -> None:
         self._fn = fn
@@ -115,6 +136,7 @@ class _Unit(Generic[T, R]):
         self.context = copy_context()
         self.asked = perf_counter()
         self.begun: float | None = None
+        self.end_span: EndUnit | None = None
         self.runs = 0
 
     def __call__(self, tx: T) -> R:
