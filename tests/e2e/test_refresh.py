@@ -54,6 +54,18 @@ async def test_P_12_every_corruption_of_a_token_is_refused(service: Running) -> 
     assert not (await service.refresh(token)).reused
 
 
+async def test_SE_08_a_token_of_another_account_changes_nothing(service: Running) -> None:
+    """Who says whose session it has to be, and is wrong, neither rotates it nor ends it with an old token."""
+    mine = await service.signed_in()
+    second = (await service.refresh(mine.tokens.refresh_token)).tokens.refresh_token
+    service.clock.advance(seconds=11)
+    for token in (mine.tokens.refresh_token, second):
+        wrong = pb.RefreshSessionRequest(refresh_token=token, account_id=str(uuid4()))
+        assert (await refused(service.sessions.RefreshSession(wrong))).reason == "TOKEN_INVALID"
+    right = pb.RefreshSessionRequest(refresh_token=second, account_id=mine.account.id)
+    assert not (await service.sessions.RefreshSession(right)).reused
+
+
 async def test_SE_02_a_used_token_after_the_grace_ends_the_session(service: Running) -> None:
     """Ten seconds after its use an old token is theft: the family dies, its newest token too, and its owner is told."""
     email = await service.verified()

@@ -126,10 +126,13 @@ class RefreshSessionRequest(_message.Message):
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     INCLUDE_ACCOUNT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     refresh_token: _builtins.str
     """refresh_token is the one of the last answer."""
     include_account: _builtins.bool
     """include_account asks for account, tenant and membership in the answer, which costs more."""
+    account_id: _builtins.str
+    """account_id is whose session it has to be, for clients that hold several; absent to go by the token alone."""
     @_builtins.property
     def device(self) -> _resources_pb2.Device:
         """device is what the client says about its machine; a fingerprint must be that of the sign-in. Absent when the
@@ -142,12 +145,15 @@ class RefreshSessionRequest(_message.Message):
         refresh_token: _builtins.str = ...,
         device: _resources_pb2.Device | None = ...,
         include_account: _builtins.bool = ...,
+        account_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_account_id", b"_account_id", "account_id", b"account_id", "device", b"device"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "include_account", b"include_account", "refresh_token", b"refresh_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_account_id", b"_account_id", "account_id", b"account_id", "device", b"device", "include_account", b"include_account", "refresh_token", b"refresh_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__account_id: _TypeAlias = _typing.Literal["account_id"]  # noqa: Y015
+    _WhichOneofArgType__account_id: _TypeAlias = _typing.Literal["_account_id", b"_account_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__account_id) -> _WhichOneofReturnType__account_id | None: ...
 
 Global___RefreshSessionRequest: _TypeAlias = RefreshSessionRequest  # noqa: Y015
 

@@ -116,7 +116,7 @@ class SessionServiceServicer:
 
         Errors:
         - TOKEN_INVALID (UNAUTHENTICATED): the refresh token is not ours, is damaged, or belongs to another
-        device.
+        device or account. A live one stays as it was.
         - TOKEN_EXPIRED (UNAUTHENTICATED): the session was idle too long or has reached its end.
         - TOKEN_REUSED (UNAUTHENTICATED): the refresh token is older than the grace allows; the session has ended
         now.

@@ -42,7 +42,7 @@ class SessionServiceStub:
 
     Errors:
       - TOKEN_INVALID (UNAUTHENTICATED): the refresh token is not ours, is damaged, or belongs to another
-        device.
+        device or account. A live one stays as it was.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the session was idle too long or has reached its end.
       - TOKEN_REUSED (UNAUTHENTICATED): the refresh token is older than the grace allows; the session has ended
         now.
@@ -160,7 +160,7 @@ class SessionServiceAsyncStub(SessionServiceStub):
 
     Errors:
       - TOKEN_INVALID (UNAUTHENTICATED): the refresh token is not ours, is damaged, or belongs to another
-        device.
+        device or account. A live one stays as it was.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the session was idle too long or has reached its end.
       - TOKEN_REUSED (UNAUTHENTICATED): the refresh token is older than the grace allows; the session has ended
         now.
@@ -281,7 +281,7 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           - TOKEN_INVALID (UNAUTHENTICATED): the refresh token is not ours, is damaged, or belongs to another
-            device.
+            device or account. A live one stays as it was.
           - TOKEN_EXPIRED (UNAUTHENTICATED): the session was idle too long or has reached its end.
           - TOKEN_REUSED (UNAUTHENTICATED): the refresh token is older than the grace allows; the session has ended
             now.

@@ -52,7 +52,13 @@ class SessionService(SessionServiceServicer):
         self, request: pb.RefreshSessionRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.RefreshSessionResponse:
         # On the loop: the database has a thread of its own for this, and a second one would only add its price.
-        work = rotation(self._world, request.refresh_token, current_source(), with_account=request.include_account)
+        work = rotation(
+            self._world,
+            request.refresh_token,
+            current_source(),
+            with_account=request.include_account,
+            account_id=UUID(request.account_id) if request.HasField("account_id") else None,
+        )
         outcome = await asyncio.wrap_future(self._world.database.submit_write(work))
         rotated, tokens = finish(self._world, outcome)
         place = rotated.place

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from identity.domain import gate
 from identity.domain.audit import Event, record
@@ -36,12 +37,13 @@ class Rotated:
 
 
 def rotation(
-    world: World, refresh_token: str, source: Source, *, with_account: bool = False
+    world: World, refresh_token: str, source: Source, *, with_account: bool = False, account_id: UUID | None = None
 ) -> Callable[[Transaction], Rotated | DomainError]:
     """The unit of work that rotates a refresh token, for `Database.write` or `submit_write`.
 
     It returns a refusal instead of raising it, so that what it wrote, such as the end of a session
-    whose old token came back, is committed. Raises TokenInvalid for what was never a token of ours.
+    whose old token came back, is committed. A token of another account than `account_id` changes nothing
+    (SE-08). Raises TokenInvalid for what was never a token of ours.
     """
     claim = world.refresh_tokens.read(refresh_token)
     if claim is None:
@@ -50,6 +52,8 @@ def rotation(
     lifetimes = world.policy.lifetimes
 
     def rotate(tx: Transaction) -> Rotated | DomainError:
+        if account_id is not None and not _belongs(tx, claim, account_id):
+            return TokenInvalid(field="refresh_token")
         session = tx.sessions.rotate(claim.session_id, counter=claim.counter, now=now, idle=lifetimes.session_idle)
         outcome = _refused(world, tx, claim, source, now) if session is None else Rotated(session, now)
         if (with_account or world.policy.claims) and isinstance(outcome, Rotated):
@@ -57,6 +61,11 @@ def rotation(
         return outcome
 
     return rotate
+
+
+def _belongs(tx: Transaction, claim: RefreshClaim, account_id: UUID) -> bool:
+    session = tx.sessions.get(claim.session_id)
+    return session is not None and session.account_id == account_id
 
 
 def finish(world: World, outcome: Rotated | DomainError) -> tuple[Rotated, Tokens]:
