@@ -146,10 +146,10 @@ class Running(Client):
         await self.auth.RequestPasswordReset(auth.RequestPasswordResetRequest(identifier=email, locale="en"))
         return await self.mailbox.token(email, sent + 1, subject="Choose a new password")
 
-    async def mails_sent(self) -> None:
-        """Returns when every mail that was queued before has been dealt with."""
+    async def mails_sent(self, password: str = PASSWORD) -> None:
+        """Returns when every mail that was queued before has been dealt with; the password fits the preset."""
         self.clock.advance(seconds=1)
-        await self.mailbox.wait(await self.registered())
+        await self.mailbox.wait(await self.registered(password=password))
 
     # What the database holds.
 

@@ -30,6 +30,13 @@ class Web:
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator[Web]:
+        """Another browser, with cookies of its own, before the same door."""
+        base, hooks = self.client.base_url, self.client.event_hooks
+        async with httpx.AsyncClient(base_url=base, event_hooks=hooks, trust_env=False, verify=False) as client:
+            yield Web(client, self.service)
+
     async def moved_in(self, email: str = "") -> str:
         """The address of somebody new, who has proven it; all of it over HTTP."""
         email = email or new_email()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,6 +13,14 @@ from starlette.responses import Response
 from identity.rest.exchange import Exchange
 from identity.rest.refusals import PERMISSION_DENIED, Refusal
 from identity.rest_settings import RestSettings
+
+_is_token: Final = re.compile(r"[A-Za-z0-9._-]{1,4096}").fullmatch
+
+
+def read(exchange: Exchange, name: str) -> str | None:
+    """The value of a cookie; None without one, and for what can be no token of ours."""
+    value = exchange.cookies.get(name, "")
+    return value if _is_token(value) else None
 
 
 def put(response: Response, settings: RestSettings, name: str, value: str, expires_at: Timestamp) -> None:
@@ -43,6 +53,15 @@ def require_known_origin(exchange: Exchange) -> None:
             "This call has to come from a page of this site: send its Origin header.",
             reason="PERMISSION_DENIED",
         )
+
+
+def refuse_foreign_origin(exchange: Exchange) -> None:
+    """Let a call with cookies through unless a page of an origin that nobody listed makes it.
+
+    For products that have apps too: these tell no origin, and hold no cookies that another could make them send.
+    """
+    if exchange.header("origin") is not None:
+        require_known_origin(exchange)
 
 
 def _own_origins(exchange: Exchange) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from identity.rest.exchange import Exchange
 from identity.rest.routing import Router
 
-_HEADERS = "authorization, content-type, x-request-id, x-user-id, x-csrf-token"
+_HEADERS = "authorization, content-type, x-request-id, x-user-id, x-auth-return-redirect"
 _EXPOSED = "retry-after, x-request-id"
 _REMEMBERED_SECONDS = "600"
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
+from tests.clock import ManualClock
 from tests.conftest import FreshDatabase
 from tests.mailbox import Mailbox
 from tests.rest.dialects.conforming import conforming
@@ -16,18 +20,48 @@ from tests.rest.web import Web, browsing
 from tests.running import running
 
 from identity.rest.dialect import load_dialect
+from identity.rest.listener import Listener
+from identity.settings import load_rest_settings
+
+LISTED = "https://dashboard.example.org"
+"""An origin whose pages may call."""
 
 
 @asynccontextmanager
-async def speaking(product: str, fresh_database: FreshDatabase, data_dir: Path, mailbox: Mailbox) -> AsyncIterator[Web]:
+async def speaking(
+    product: str, fresh_database: FreshDatabase, data_dir: Path, mailbox: Mailbox, **settings: Any
+) -> AsyncIterator[Web]:
     """A front end of a product whose every answer has to fit the dialect."""
     hooks = {"response": [conforming(load_dialect(product))]}
     with fresh_database() as url:
         async with (
-            running(data_dir, mailbox, database_url=url, preset=product, rest_address="127.0.0.1:0") as service,
+            running(
+                data_dir, mailbox, database_url=url, preset=product, rest_address="127.0.0.1:0", **settings
+            ) as service,
             browsing(service, event_hooks=hooks) as web,
         ):
             yield web
+
+
+@asynccontextmanager
+async def behind_tls(web: Web, product: str) -> AsyncIterator[Web]:
+    """A container by itself, before the same service, whose front ends are elsewhere and come through a proxy."""
+    settings = load_rest_settings(
+        dialect=product,
+        upstream=web.service.service.address,
+        rest_address="127.0.0.1:0",
+        rest_trusted_proxies="127.0.0.1",
+        public_url="https://id.example.org",
+    )
+    container = Listener(settings)
+    await container.start()
+    try:
+        async with web.another() as browser:
+            browser.client.base_url = httpx.URL(f"http://{container.address}")
+            browser.client.headers["x-forwarded-for"] = "198.51.100.7"
+            yield browser
+    finally:
+        await container.stop()
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -52,3 +86,13 @@ async def salon(
 async def opened(salon: Web) -> Opened:
     """The salon after its wizard."""
     return await open_salon(salon)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def merchant(
+    fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
+) -> AsyncIterator[Web]:
+    """The merchants' service. Its clock begins now: cookies live in browsers, which know the real time."""
+    directory, clock = tmp_path_factory.mktemp("merchant"), ManualClock(datetime.now(UTC))
+    async with speaking("merchant", fresh_database, directory, mailbox, clock=clock, cors_origins=LISTED) as web:
+        yield web

@@ -18,8 +18,9 @@ from identity.settings import load_rest_settings
 
 # A request that each product would let through to the service.
 WELL_FORMED: dict[str, tuple[str, dict[str, Any]]] = {
-    "salon": ("/api/auth/login", {"email": "a@example.org", "password": "secret"}),
+    "merchant": ("/auth/reset-password/change", {"token": "x", "newPassword": "Commerce-2026"}),
     "mobile": ("/api/v1/auth/login", {"identifier": "a@example.org", "password": "secret"}),
+    "salon": ("/api/auth/login", {"email": "a@example.org", "password": "secret"}),
 }
 DIALECTS = list(WELL_FORMED)
 JSON = {"content-type": "application/json"}
