@@ -1,4 +1,4 @@
-"""Write the tables of docs/ that the code itself knows: in errors.md, settings.md and operations.md.
+"""Write the tables of docs/ that the code itself knows: in errors.md, settings.md, operations.md and dialects/.
 
 `python scripts/tables.py` rewrites what stands between the markers; `--check` changes nothing and exits 1
 when a page is not what the code says.
@@ -8,8 +8,10 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from dialect_tables import operations
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from identity.cli.settings import variables
@@ -86,7 +88,16 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}".replace("|", "\\|")
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors, "settings.md": settings, "operations.md": metrics}
+PAGES: dict[str, Callable[[], str]] = {
+    "errors.md": errors,
+    "settings.md": settings,
+    "operations.md": metrics,
+    **{
+        f"dialects/{page.name}": partial(operations, page.stem)
+        for page in sorted(ROOT.glob("docs/dialects/*.md"))
+        if page.stem != "README"
+    },
+}
 
 if __name__ == "__main__":
     main()

@@ -8,10 +8,12 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
 import pytest
+from tests.clock import ManualClock
 from tests.docs.pages import PAGES, ROOT, Block, blocks
 from tests.mailbox import Mailbox
 from tests.running import running
@@ -34,10 +36,15 @@ def test_every_block_is_of_a_kind_that_is_checked() -> None:
 @pytest.mark.parametrize("page", PAGES_THAT_RUN)
 async def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, mailbox: Mailbox) -> None:
     """Against one service, in the order in which somebody would follow it."""
-    async with running(tmp_path / "service", mailbox) as service:
+    preset, clock = _preset(page), ManualClock(datetime.now(UTC))  # curl knows until when cookies live
+    async with running(
+        tmp_path / "service", mailbox, clock=clock, preset=preset, rest_address="127.0.0.1:0"
+    ) as started:
+        service = started.service
+        addresses = {"127.0.0.1:50051": service.address, "127.0.0.1:8080": service.http_address}
         for block in PAGES_THAT_RUN[page]:
             for script in _scripts(block):
-                await _run(script, block, service.service.address, tmp_path)
+                await _run(script, block, addresses, tmp_path)
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
@@ -85,9 +92,15 @@ def _scripts(block: Block) -> Iterator[list[str]]:
             yield ["bash", "-euo", "pipefail", "-c", command.replace(".venv/bin", str(Path(sys.executable).parent))]
 
 
-async def _run(script: list[str], block: Block, address: str, place: Path) -> None:
+def _preset(page: str) -> str:
+    """A dialect's page is about its own product."""
+    directory, _, name = page.rpartition("/")
+    return name.removesuffix(".md") if directory == "docs/dialects" and name != "README.md" else "standard"
+
+
+async def _run(script: list[str], block: Block, addresses: dict[str, str], place: Path) -> None:
     child = await asyncio.create_subprocess_exec(
-        *(part.replace("127.0.0.1:50051", address) for part in script),
+        *(_at(part, addresses) for part in script),
         cwd=ROOT,
         env={**os.environ, "HOME": str(place), "GRPC_VERBOSITY": "NONE"},
         stdout=asyncio.subprocess.PIPE,
@@ -97,3 +110,10 @@ async def _run(script: list[str], block: Block, address: str, place: Path) -> No
     assert child.returncode == 0, output.decode()
     for promised in re.findall(r"print\(.*\)  # (.+)", block.text):
         assert promised in output.decode()
+
+
+def _at(text: str, addresses: dict[str, str]) -> str:
+    """A command for the service of the test, which is not at the addresses that people use."""
+    for theirs, ours in addresses.items():
+        text = text.replace(theirs, ours)
+    return text
