@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from sqlalchemy import select, update
+from tests.company import company
 from tests.conftest import Launch
 from tests.e2e.passwords import ACCEPTED, assert_refuses
 from tests.mailbox import text_of
@@ -122,6 +123,18 @@ async def test_RC_02_a_link_lives_for_an_hour(service: Running, seconds: int, re
     service.clock.advance(minutes=60, seconds=seconds)
     for call in (validate(service, token), service.reset(token)):
         assert getattr(await outcome(call), "reason", None) == reason
+
+
+async def test_Z_05_a_slug_has_to_be_of_a_tenant_of_ones_own(service: Running) -> None:
+    """With another's the answer is the same and nothing is sent, also in place of the mail to come."""
+    one, two = await company(service), await company(service)
+    await request(service, one.email, tenant_slug=two.session.tenant.slug)
+    service.clock.advance(seconds=61)
+
+    await request(service, one.email, tenant_slug=one.session.tenant.slug, locale="en")
+
+    await service.mailbox.titled(one.email, "Choose a new password")
+    assert service.events("password_reset_sent", one.email) == 1
 
 
 async def test_RC_01_a_newer_link_ends_the_older_one(service: Running) -> None:

@@ -86,6 +86,11 @@ def may_reset(world: World, account: Account) -> bool:
     return account.status is not AccountStatus.DISABLED and (role is None or role.password_reset)
 
 
+def belongs(tx: Transaction, account: Account, tenant_slug: str | None) -> bool:
+    """Whether an account belongs to a tenant; to any for None."""
+    return tenant_slug is None or any(tenant.slug == tenant_slug for tenant, _ in tx.tenants.memberships(account.id))
+
+
 def queue_unlock(world: World, tx: Transaction, account: Account, now: datetime) -> None:
     """Mail the owner of a locked account a token that opens it again."""
     if account.email is None:
@@ -127,14 +132,17 @@ def _new_token(
     return token
 
 
-def request_mail(world: World, kind: MailKind, address: str, locale: str | None, source: Source) -> None:
+def request_mail(
+    world: World, kind: MailKind, address: str, locale: str | None, source: Source, **conditions: str
+) -> None:
     """Queue the wish for a mail without looking anybody up: the dispatcher does, later (RC-03).
 
+    Nothing is sent unless the `conditions` hold then: `tenant_slug` is a tenant that the account belongs to (Z-05).
     One mail of a kind in 60 s per address and 20 an hour per source; what is over is dropped silently, so
     that the answer, and the time it takes, are the same for every address.
     """
     now = world.clock()
-    mail = compose(world, kind, address, locale or "", now, REQUEST_LIFETIME)
+    mail = compose(world, kind, address, locale or "", now, REQUEST_LIFETIME, **conditions)
 
     def ask(tx: Transaction) -> None:
         network = source.network
@@ -160,6 +168,7 @@ def charge_address(world: World, tx: Transaction, kind: MailKind, address: str, 
 def resolve_request(world: World, request: OutboxMail) -> OutboxMail | None:
     """Turn a queued wish into the mail it asks for, in the row's own place; None where there is nothing to send."""
     now = world.clock()
+    conditions = json.loads(world.vault.open(request.sealed, context=f"outbox:{request.id}"))
 
     def resolve(tx: Transaction) -> OutboxMail | None:
         by_email = "@" in request.recipient
@@ -174,7 +183,7 @@ def resolve_request(world: World, request: OutboxMail) -> OutboxMail | None:
                 return None
             mail = compose_verification(world, tx, replace(account, locale=locale), account.email, now)
         else:
-            if not may_reset(world, account):
+            if not may_reset(world, account) or not belongs(tx, account, conditions.get("tenant_slug")):
                 return None
             mail = compose_reset(world, tx, account, account.email, locale, now)
             record(tx.audit, Event.PASSWORD_RESET_SENT, now, account_id=account.id)

@@ -151,11 +151,12 @@ class AuthService(AuthServiceServicer):
         self, request: pb.RequestPasswordResetRequest, context: grpc.ServicerContext
     ) -> pb.RequestPasswordResetResponse:
         identifier = read_identifier(request.identifier, request.phone_country)
+        slug, source = request.tenant_slug or None, current_source()
         service = proven_service()
         if service is None:
-            request_password_reset(self._world, identifier, read(request, "locale"), current_source())
+            request_password_reset(self._world, identifier, slug, read(request, "locale"), source)
             return pb.RequestPasswordResetResponse()
-        token, expires_at = issue_password_reset(self._world, identifier, service, current_source()) or (None, None)
+        token, expires_at = issue_password_reset(self._world, identifier, slug, service, source) or (None, None)
         return pb.RequestPasswordResetResponse(reset_token=token, reset_expires_at=convert.timestamp(expires_at))
 
     def ValidatePasswordReset(

@@ -10,7 +10,7 @@ from identity.domain.audit import Event, record
 from identity.domain.callers import Source
 from identity.domain.errors import LinkNotFound, LinkUsed, PasswordUnchanged
 from identity.domain.mails import MailKind
-from identity.domain.notices import may_reset, new_reset_token, queue_notice, request_mail
+from identity.domain.notices import belongs, may_reset, new_reset_token, queue_notice, request_mail
 from identity.domain.one_time_tokens import OneTimeToken, Purpose, check
 from identity.domain.password_proof import Identifier, password_budget
 from identity.domain.password_rules import check_password, context_words
@@ -30,16 +30,19 @@ class Reset:
     source: Source = Source()
 
 
-def request_password_reset(world: World, identifier: Identifier, locale: str | None, source: Source) -> None:
+def request_password_reset(
+    world: World, identifier: Identifier, tenant_slug: str | None, locale: str | None, source: Source
+) -> None:
     """Ask for a reset mail; the same work and answer for everybody (RC-03, Z-05, Z-30).
 
-    A phone number is answered alike and nothing is sent to it.
+    A phone number is answered alike and nothing is sent to it, nor to who does not belong to the tenant of a slug.
     """
-    request_mail(world, MailKind.REQUEST_PASSWORD_RESET, identifier.spelling, locale, source)
+    conditions = {"tenant_slug": tenant_slug} if tenant_slug else {}
+    request_mail(world, MailKind.REQUEST_PASSWORD_RESET, identifier.spelling, locale, source, **conditions)
 
 
 def issue_password_reset(
-    world: World, identifier: Identifier, service: str, source: Source
+    world: World, identifier: Identifier, tenant_slug: str | None, service: str, source: Source
 ) -> tuple[str, datetime] | None:
     """A reset token for a backend to hand over itself (Z-02); None where a mail would not have been sent either.
 
@@ -50,6 +53,8 @@ def issue_password_reset(
     def issue(tx: Transaction) -> tuple[str, datetime] | None:
         account = tx.accounts.find(email=identifier.email, phone=identifier.phone)
         if account is None or account.email is None or not may_reset(world, account):
+            return None
+        if not belongs(tx, account, tenant_slug):
             return None
         if not tx.throttles.charge_window(world.throttle_keys.digest("mail", account.email), ADDRESS_MAILS, now):
             return None
