@@ -96,3 +96,12 @@ async def merchant(
     directory, clock = tmp_path_factory.mktemp("merchant"), ManualClock(datetime.now(UTC))
     async with speaking("merchant", fresh_database, directory, mailbox, clock=clock, cors_origins=LISTED) as web:
         yield web
+
+
+@pytest_asyncio.fixture(scope="session")
+async def tenant(
+    fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
+) -> AsyncIterator[Web]:
+    """The companies' web app."""
+    async with speaking("tenant", fresh_database, tmp_path_factory.mktemp("tenant"), mailbox) as web:
+        yield web

@@ -19,6 +19,7 @@ from identity.settings import load_rest_settings
 # A request that each product would let through to the service.
 WELL_FORMED: dict[str, tuple[str, dict[str, Any]]] = {
     "merchant": ("/auth/reset-password/change", {"token": "x", "newPassword": "Commerce-2026"}),
+    "tenant": ("/auth/login", {"email": "a@example.org", "password": "secret"}),
     "mobile": ("/api/v1/auth/login", {"identifier": "a@example.org", "password": "secret"}),
     "salon": ("/api/auth/login", {"email": "a@example.org", "password": "secret"}),
 }
