@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,7 +18,7 @@ import grpc.aio
 import structlog
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, func, select, update
 from tests.clock import ManualClock
 from tests.mailbox import Mailbox
 
@@ -25,7 +26,7 @@ from identity.domain.accounts import Account
 from identity.rpc.log import CallLog
 from identity.server import Clock, Service
 from identity.settings import Settings
-from identity.store.tables import audit_events
+from identity.store.tables import audit_events, throttles
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import resources_pb2 as resources
 from identity_pb.v1 import session_service_pb2 as sessions
@@ -166,6 +167,12 @@ class Running(Client):
         account = self.world.database.read(lambda tx: tx.accounts.find(email=email))
         assert isinstance(account, Account)
         return account
+
+    def set_failures(self, kind: str, of: str, failures: int, minutes: int = 0) -> None:
+        """Write so many failures into a budget that has some, and for how many minutes nobody gets another try."""
+        row = update(throttles).where(throttles.c.key == self.world.throttle_keys.digest(kind, of))
+        change = row.values(charges=failures, until=self.clock.now + timedelta(minutes=minutes))
+        assert self.world.database.write(lambda tx: tx._connection.execute(change).rowcount) == 1
 
     def events(self, event: str, of: str | UUID | None = None) -> int:
         """How often something happened, to one account (by its address or id) or at all."""

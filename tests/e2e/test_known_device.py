@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from tests.company import Person, accept, company, invited, member
 from tests.conftest import Launch
 from tests.running import (
@@ -43,12 +42,6 @@ async def burn(service: Running, email: str) -> None:
     assert (await refused(service.login(email))).reason == "INVALID_CREDENTIALS"
 
 
-def fail(service: Running, kind: str, of: str, failures: int, minutes: int = 0) -> None:
-    """Write so many failures into a budget that has some, and for how many minutes nobody gets another try."""
-    row = update(throttles).where(throttles.c.key == service.world.throttle_keys.digest(kind, of))
-    service.execute(row.values(charges=failures, until=service.clock.now + timedelta(minutes=minutes)))
-
-
 # What a stranger can do.
 
 
@@ -57,10 +50,10 @@ async def test_LG_03_a_known_device_signs_in_whatever_a_stranger_guesses(service
     email, stranger = await service.verified(), await service.verified()
     known, foreign = (await service.login(email)).device_token, (await service.login(stranger)).device_token
     await refused(service.login(email, WRONG_PASSWORD, metadata=coming_from(OFFICE)))
-    fail(service, "password", str(service.account(email).id), 99)
+    service.set_failures("password", str(service.account(email).id), 99)
     await refused(service.login(email, WRONG_PASSWORD))
     assert service.account(email).locked_at is not None
-    fail(service, "source", OFFICE, 100, minutes=15)
+    service.set_failures("source", OFFICE, 100, minutes=15)
     assert (await refused(service.login(stranger, metadata=coming_from(OFFICE)))).reason == "RATE_LIMITED"
     for token in ("", "garbage", known[1:] + known[0], known.swapcase(), foreign, "A" * 44):
         assert (await refused(service.login(email, device_token=token))).reason == "INVALID_CREDENTIALS"
@@ -126,7 +119,7 @@ async def test_LG_02_after_a_hundred_failures_a_device_is_unknown(service: Runni
     known, rows = session.device_token, select(func.count()).select_from(throttles)
     before = service.rows(rows)[0][0]
     await refused(service.login(email, WRONG_PASSWORD, device_token=known))
-    fail(service, "device", f"{session.account.id}:{session.session.id}", 99)
+    service.set_failures("device", f"{session.account.id}:{session.session.id}", 99)
     await refused(service.login(email, WRONG_PASSWORD, device_token=known))
     assert (service.rows(rows)[0][0], service.account(email).locked_at) == (before, None)
     await burn(service, email)
