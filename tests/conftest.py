@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
@@ -11,12 +12,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 from tests.mail.sink import running as running_sink
 from tests.mailbox import Mailbox
 from tests.postgres import migrated_database
 from tests.running import Running, running
 
 from identity.store import migrate
+
+# What goes well is no news in a test.
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 FreshDatabase = Callable[[], AbstractContextManager[str]]
 Launch = Callable[..., Awaitable[Running]]

@@ -186,12 +186,13 @@ async def test_a_log_that_cannot_be_written_breaks_no_call_TR_05() -> None:
         await served.call("Echo")
         await served.stream(metadata=bearer("good")).read()
         assert (await failure(served.call("Mine"))).reason == "UNAUTHENTICATED"
+        before = structlog.get_config()
         structlog.configure(processors=[full])  # type: ignore[list-item]
         try:
             served.toy.do = fail
             assert (await failure(served.call("Echo"))).reason == "INTERNAL"
         finally:
-            structlog.reset_defaults()
+            structlog.configure(**before)
 
 
 async def test_a_reason_that_the_contract_does_not_know_is_INTERNAL() -> None:

@@ -25,12 +25,12 @@ HOSTILE = 'a\r\n{"event": "forged"}\x1b[31m\u2028\x85"\\\0'
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    root = logging.getLogger()
+    root, before = logging.getLogger(), structlog.get_config()
     handlers, level, hook = root.handlers[:], root.level, threading.excepthook
     yield
     root.handlers[:], threading.excepthook = handlers, hook
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.fixture
