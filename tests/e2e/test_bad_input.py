@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from tests.e2e.contract import call, methods, name_of, path_of
 from tests.e2e.least import CHOICES, LEAST, credentials
-from tests.running import PASSWORD, Refusal, Running, new_email, outcome, refused
+from tests.running import PASSWORD, Metadata, Refusal, Running, new_email, outcome, refused
 
 from identity_pb.v1 import auth_service_pb2 as auth
 
@@ -78,9 +79,9 @@ def make_room(method: Any, request: Message, path: Path) -> None:
         request.ClearField("id")
 
 
-async def send(service: Running, method: Any, request: Message | bytes) -> Refusal:
+async def send(service: Running, method: Any, request: Message | bytes, metadata: Metadata = ()) -> Refusal:
     raw = request if isinstance(request, bytes) else request.SerializeToString()
-    return await refused(call(service.channel, path_of(method), raw, await credentials(service, method)))
+    return await refused(call(service.channel, path_of(method), raw, metadata))
 
 
 def assert_bad(refusal: Refusal, *fields: str) -> None:
@@ -99,40 +100,44 @@ def test_every_implemented_rpc_is_tried() -> None:
 @EVERY_RPC
 async def test_PW_02_TR_02_every_text_has_an_end(service: Running, method: Any) -> None:
     """However generous a field is, sixty thousand characters are too many."""
+    metadata = await credentials(service, method)
     for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
         request = a_copy(method)
         make_room(method, request, path)
         path.set(request, HUGE)
-        assert_bad(await send(service, method, request), str(path))
+        assert_bad(await send(service, method, request, metadata), str(path))
 
 
 @EVERY_RPC
 async def test_M16_no_text_has_a_nul(service: Running, method: Any) -> None:
     """PostgreSQL cannot keep one, so nobody may send one, on either engine."""
+    metadata = await credentials(service, method)
     for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
         request = a_copy(method)
         make_room(method, request, path)
         path.set(request, f"{CANARY}\0")
-        assert_bad(await send(service, method, request), str(path))
+        assert_bad(await send(service, method, request, metadata), str(path))
 
 
 @EVERY_RPC
 async def test_AZ_03_unknown_words_of_an_enumeration_are_refused(service: Running, method: Any) -> None:
     """A number that the contract does not name is no value."""
+    metadata = await credentials(service, method)
     for path in fields_of(method.input_type, FieldDescriptor.TYPE_ENUM):
         request = a_copy(method)
         path.set(request, ELSEWHERE)
-        assert_bad(await send(service, method, request), str(path))
+        assert_bad(await send(service, method, request, metadata), str(path))
 
 
 @EVERY_RPC
 async def test_what_is_required_is_required(service: Running, method: Any) -> None:
     """Without one of the fields that it needs, a request is refused with that field's name."""
+    metadata = await credentials(service, method)
     for field, _ in LEAST[name_of(method)].ListFields():
         request = a_copy(method)
         request.ClearField(field.name)
         named = CHOICES.get((name_of(method), field.name), field.name)
-        assert_bad(await send(service, method, request), named)
+        assert_bad(await send(service, method, request, metadata), named)
 
 
 @EVERY_RPC
@@ -153,21 +158,23 @@ async def test_M2_a_field_of_another_type_is_not_there(service: Running, method:
 @EVERY_RPC
 async def test_M2_what_cannot_be_read_is_a_bad_request(service: Running, method: Any) -> None:
     """Bytes that are no message, and texts that are no UTF-8, are refused without a word about why."""
+    metadata = await credentials(service, method)
     for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
         request = a_copy(method)
         make_room(method, request, path)
         path.set(request, f"{CANARY}!!")
         raw = request.SerializeToString().replace(b"canary!!", b"canary\xff\xfe")
-        assert_bad(await send(service, method, raw))
+        assert_bad(await send(service, method, raw, metadata))
     for raw in (b"\xff", b"\x0a\xff", b"\x0a\x05ab", b"\x07", b"\x0a\xff\xff\xff\xff\x0f"):
-        assert_bad(await send(service, method, raw))
+        assert_bad(await send(service, method, raw, metadata))
 
 
-@EVERY_RPC
-async def test_TR_02_a_message_has_an_end(service: Running, method: Any) -> None:
-    """More than 64 KiB are refused before they are read."""
-    refusal = await send(service, method, tag(ELSEWHERE, 2) + b"\x80\x80\x04" + b"x" * 65_536)
-    assert refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+async def test_TR_02_a_message_has_an_end(service: Running) -> None:
+    """More than 64 KiB are refused before they are read, and before anybody asks who sends them, by every RPC."""
+    big = tag(ELSEWHERE, 2) + b"\x80\x80\x04" + b"x" * 65_536
+    refusals = await asyncio.gather(*(send(service, method, big) for method in IMPLEMENTED))
+    codes = dict(zip(map(name_of, IMPLEMENTED), (refusal.code for refusal in refusals), strict=True))
+    assert codes == dict.fromkeys(codes, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 async def test_N_51_nesting_has_an_end(service: Running) -> None:
