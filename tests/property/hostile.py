@@ -115,6 +115,8 @@ def longest(field: FieldDescriptor) -> int:
 
 
 def varint(value: int) -> bytes:
+    if 0 <= value <= 0x7F:
+        return bytes((value,))
     value &= 2**64 - 1
     out = bytearray()
     while value > 0x7F:
@@ -126,6 +128,18 @@ def varint(value: int) -> bytes:
 
 def delimited(number: int, content: bytes) -> bytes:
     return varint(number << 3 | DELIMITED) + varint(len(content)) + content
+
+
+@cache
+def nested(levels: int) -> bytes:
+    """A Struct in a Struct, so many times."""
+    inside = b""
+    for _ in range(levels):
+        # Struct.fields["a"] is a Value whose struct_value is a Struct.
+        inside = delimited(1, delimited(1, b"a") + delimited(2, delimited(5, inside)))
+        if len(inside) > 60_000:
+            break
+    return inside
 
 
 @dataclass(frozen=True)
@@ -255,11 +269,6 @@ class Forge:
 
     def _deep(self, descriptor: Descriptor) -> bytes:
         """Messages inside of messages, where there is a field for them."""
-        inside = b""
-        for _ in range(self.rng.choice((30, 48, 49, 50, 51, 99, 101, 2000))):
-            # Struct.fields["a"] is a Value whose struct_value is a Struct.
-            inside = delimited(1, delimited(1, b"a") + delimited(2, delimited(5, inside)))
-            if len(inside) > 60_000:
-                break
+        inside = nested(self.rng.choice((30, 48, 49, 50, 51, 99, 101, 2000)))
         fields = [each for each in descriptor.fields if each.message_type]
         return delimited(self.rng.choice(fields).number if fields else 99, inside)
