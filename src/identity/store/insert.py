@@ -8,7 +8,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 def insert(connection: Connection, table: Table) -> postgresql.Insert:
     """The dialect's own insert; both have the same `on_conflict_…` methods."""
-    if connection.dialect.name == "sqlite":
+    return insert_on(connection.dialect.name, table)
+
+
+def insert_on(dialect: str, table: Table) -> postgresql.Insert:
+    """The same for a statement that is made once for each dialect, and kept."""
+    if dialect == "sqlite":
         return sqlite.insert(table)  # type: ignore[return-value]
     return postgresql.insert(table)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, literal, or_, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from identity.domain.throttles import Backoff, Window
-from identity.store.insert import insert
-from identity.store.tables import throttles
+from identity.store.insert import insert_on
+from identity.store.tables import Utc, throttles
 
 # Housekeeping leaves alone what has not ended, so that a password which is disabled until its reset stays so.
 _FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -32,50 +33,16 @@ class Throttles:
         self._on_refusal = on_refusal
 
     def charge_backoff(self, key: bytes, budget: Backoff, now: datetime) -> bool:
-        steps = _steps(budget)
-        until = case(
-            (throttles.c.charges + 1 >= budget.limit, literal(_FOR_EVER, throttles.c.until.type)),
-            *(
-                (throttles.c.charges + 1 == charges, literal(now + wait, throttles.c.until.type))
-                for charges, wait in steps
-            ),
-            (throttles.c.charges + 1 < steps[0][0], literal(now, throttles.c.until.type)),
-            else_=literal(now + budget.longest, throttles.c.until.type),
-        )
-        first = budget.wait_after(1)
-        statement = (
-            insert(self._connection, throttles)
-            .values(key=key, charges=1, until=now + first, charged_at=now)
-            .on_conflict_do_update(
-                index_elements=[throttles.c.key],
-                set_={"charges": throttles.c.charges + 1, "until": until, "charged_at": now},
-                where=(throttles.c.until <= now) & (throttles.c.charges < budget.limit),
-            )
-            .returning(throttles.c.charges)
-        )
-        return self._charge(statement, budget.name)
+        statement = _charge_backoff(self._connection.dialect.name, budget)
+        ends = {f"after_{failures}": now + budget.wait_after(failures) for failures in _changes(budget)}
+        return self._charge(statement, {"bucket": key, "now": now, **ends}, budget.name)
 
     def charge_window(self, key: bytes, budget: Window, now: datetime) -> bool:
-        over = throttles.c.until <= now
-        end = literal(now + budget.period, throttles.c.until.type)
-        statement = (
-            insert(self._connection, throttles)
-            .values(key=key, charges=1, until=now + budget.period, charged_at=now)
-            .on_conflict_do_update(
-                index_elements=[throttles.c.key],
-                set_={
-                    "charges": case((over, 1), else_=throttles.c.charges + 1),
-                    "until": case((over, end), else_=throttles.c.until),
-                    "charged_at": now,
-                },
-                where=or_(over, throttles.c.charges < budget.limit),
-            )
-            .returning(throttles.c.charges)
-        )
-        return self._charge(statement, budget.name)
+        statement = _charge_window(self._connection.dialect.name, budget.limit)
+        return self._charge(statement, {"bucket": key, "now": now, "end": now + budget.period}, budget.name)
 
-    def _charge(self, statement: ReturningInsert[Any], budget: str) -> bool:
-        charged = self._connection.execute(statement).first() is not None
+    def _charge(self, statement: ReturningInsert[Any], values: dict[str, Any], budget: str) -> bool:
+        charged = self._connection.execute(statement, values).first() is not None
         if not charged:
             self._on_refusal(budget)
         return charged
@@ -90,11 +57,56 @@ class Throttles:
         return self._connection.execute(_failures, {"key": key}).scalar() or 0
 
 
-def _steps(budget: Backoff) -> list[tuple[int, timedelta]]:
-    """The failures at which the wait grows, and what it grows to."""
-    steps: list[tuple[int, timedelta]] = []
-    charges = budget.free
-    while not steps or steps[-1][1] < budget.longest:
-        steps.append((charges, budget.wait_after(charges)))
-        charges += 1
-    return steps
+# These statements have many parts and are for every sign-in: each is put together once.
+
+_now, _end = bindparam("now", type_=Utc()), bindparam("end", type_=Utc())
+
+
+@cache
+def _charge_backoff(dialect: str, budget: Backoff) -> ReturningInsert[Any]:
+    failures = throttles.c.charges + 1
+    first, *_, last = changes = _changes(budget)
+    until = case(
+        (failures >= budget.limit, literal(_FOR_EVER, Utc())),
+        *((failures == change, bindparam(f"after_{change}", type_=Utc())) for change in changes),
+        (failures < changes[1], bindparam(f"after_{first}", type_=Utc())),
+        else_=bindparam(f"after_{last}", type_=Utc()),
+    )
+    return (
+        insert_on(dialect, throttles)
+        .values(key=bindparam("bucket"), charges=1, until=bindparam(f"after_{first}"), charged_at=_now)
+        .on_conflict_do_update(
+            index_elements=[throttles.c.key],
+            set_={"charges": failures, "until": until, "charged_at": _now},
+            where=(throttles.c.until <= _now) & (throttles.c.charges < budget.limit),
+        )
+        .returning(throttles.c.charges)
+    )
+
+
+@cache
+def _charge_window(dialect: str, limit: int) -> ReturningInsert[Any]:
+    over = throttles.c.until <= _now
+    return (
+        insert_on(dialect, throttles)
+        .values(key=bindparam("bucket"), charges=1, until=_end, charged_at=_now)
+        .on_conflict_do_update(
+            index_elements=[throttles.c.key],
+            set_={
+                "charges": case((over, 1), else_=throttles.c.charges + 1),
+                "until": case((over, _end), else_=throttles.c.until),
+                "charged_at": _now,
+            },
+            where=or_(over, throttles.c.charges < limit),
+        )
+        .returning(throttles.c.charges)
+    )
+
+
+@cache
+def _changes(budget: Backoff) -> tuple[int, ...]:
+    """The numbers of failures at which the wait is another: the first one, and all until it is the longest."""
+    changes = [1, budget.free]
+    while budget.wait_after(changes[-1]) < budget.longest:
+        changes.append(changes[-1] + 1)
+    return tuple(changes)
