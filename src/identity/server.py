@@ -173,7 +173,7 @@ class Service:
         self.settings = settings
         self._log = structlog.get_logger("identity.server")
         self._telemetry = Telemetry(settings)
-        keyring = Keyring(settings.master_secret())
+        keyring = Keyring(settings.master_secret(), settings.other_secrets())
         self._vault = Vault(keyring)
         self._recent: Recent[Any] = Recent(clock.monotonic)
         self._database: Database[Transaction] = ObservedDatabase(
@@ -195,12 +195,14 @@ class Service:
             clock=clock.now,
             monotonic=clock.monotonic,
             passwords=self._telemetry.around_hasher(
-                PasswordHasher(keyring.pepper, keyring.pepper_id, bcrypt_cost or settings.bcrypt_cost)
+                PasswordHasher(
+                    keyring.pepper, keyring.pepper_id, bcrypt_cost or settings.bcrypt_cost, keyring.old_peppers
+                )
             ),
             is_common_password=common_passwords.is_common,
-            refresh_tokens=RefreshTokens(keyring.refresh),
+            refresh_tokens=RefreshTokens(keyring.refresh, tuple(old.refresh for old in keyring.old)),
             access_tokens=AccessTokens(self._issuer, self._audience, self._key_ring.keys),
-            device_tokens=DeviceTokens(keyring.device),
+            device_tokens=DeviceTokens(keyring.device, tuple(old.device for old in keyring.old)),
             vault=self._vault,
             secrets=Secrets(
                 new_token=one_time_tokens.new_token,

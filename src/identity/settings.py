@@ -46,6 +46,11 @@ class Settings(RestSettings):
         description="The master key, at least 32 characters. With SQLite it is generated in the data directory "
         "(mode 0600); with PostgreSQL it is required.",
     )
+    old_secrets: SecretStr = Field(
+        SecretStr(""),
+        description="Other secrets, separated by commas, that what they made can still be read with. "
+        "Without it: none. `identity secret` says what still needs them.",
+    )
     grpc_address: str = Field(
         "127.0.0.1:50051",
         description="`HOST:PORT` or `unix:PATH` to serve gRPC on. Plaintext only on loopback or a Unix socket.",
@@ -153,6 +158,8 @@ class Settings(RestSettings):
         given = self.secret.get_secret_value()
         if given and len(given) < SHORTEST_SECRET:
             raise ValueError(f"IDENTITY_SECRET needs at least {SHORTEST_SECRET} characters. {_MAKE_A_SECRET}")
+        if any(len(old) < SHORTEST_SECRET for old in self.other_secrets()):
+            raise ValueError(f"IDENTITY_OLD_SECRETS holds one of less than {SHORTEST_SECRET} characters.")
         if not given and not self.is_embedded:
             raise ValueError(
                 f"IDENTITY_SECRET is required with PostgreSQL, the same for every replica. {_MAKE_A_SECRET}"
@@ -192,6 +199,10 @@ class Settings(RestSettings):
     def is_embedded(self) -> bool:
         """Whether the database is a file that this process may migrate by itself."""
         return self.database.startswith("sqlite:")
+
+    def other_secrets(self) -> tuple[str, ...]:
+        """The secrets before this one, or the next one that other replicas use already."""
+        return tuple(filter(None, self.old_secrets.get_secret_value().split(",")))
 
     def master_secret(self) -> str:
         """The master key; generated once, in the data directory, where the database is embedded."""

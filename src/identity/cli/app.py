@@ -60,6 +60,21 @@ service_key_app = typer.Typer(
 app.add_typer(service_key_app, name="service-key")
 
 
+secret_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""The master secret, when it changes.
+
+    Give every process the new secret in IDENTITY_SECRET and the old one in IDENTITY_OLD_SECRETS. With several replicas,
+    first give all of them the new one in IDENTITY_OLD_SECRETS, so that each can read what the others make.
+
+    \b
+    identity secret status    what would be lost without the old secret
+    identity secret reseal    seal keys, factors and push devices under the new one""",
+)
+app.add_typer(secret_app, name="secret")
+
+
 def main() -> None:
     """Run the command line."""
     app(prog_name="identity")
@@ -172,6 +187,22 @@ def rotate(
     from identity.cli import keys
 
     keys.rotate(at_once=now)
+
+
+@secret_app.command()
+def status() -> None:
+    """Say what would be lost without the old secrets."""
+    from identity.cli import secret
+
+    secret.status()
+
+
+@secret_app.command()
+def reseal() -> None:
+    """Seal keys, factors and push devices under the new secret. Running servers need not stop."""
+    from identity.cli import secret
+
+    secret.reseal()
 
 
 @service_key_app.command("create")

@@ -192,7 +192,7 @@ def _open_keys(settings: Settings) -> None:
     """Ask the database for the signing keys and open each. Raises VaultError if the secret is another."""
     database = open_database(settings.database, Transaction)
     try:
-        vault = Vault(Keyring(settings.master_secret()))
+        vault = Vault(Keyring(settings.master_secret(), settings.other_secrets()))
         for key in database.read(lambda tx: tx.signing_keys.all()):
             vault.open(key.sealed, context=f"signing_key:{key.kid}")
     finally:

@@ -38,7 +38,12 @@ def rotate(*, at_once: bool) -> None:
     with plain_errors():
         settings = load_settings()
         with _database(settings) as database:
-            ring = KeyRing(database, Vault(Keyring(settings.master_secret())), _now, settings.signing_algorithm)
+            ring = KeyRing(
+                database,
+                Vault(Keyring(settings.master_secret(), settings.other_secrets())),
+                _now,
+                settings.signing_algorithm,
+            )
             ring.rotate(at_once=at_once)
             newest = max(database.read(lambda tx: tx.signing_keys.all()), key=lambda key: key.generation)
     if at_once:

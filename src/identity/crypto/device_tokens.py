@@ -16,8 +16,8 @@ class DeviceTokens:
     whether it still counts stands in the row of the session.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._tokens = MacTokens(key, claim_bytes=17, mac_bytes=16)
+    def __init__(self, key: bytes, old_keys: tuple[bytes, ...] = ()) -> None:
+        self._tokens = MacTokens(key, claim_bytes=17, mac_bytes=16, old_keys=old_keys)
 
     def issue(self, session_id: UUID) -> str:
         """Makes the token of a session, the same one each time."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -15,11 +17,12 @@ class Keyring:
 
     One key per purpose, so that a key which leaks through one use opens nothing else. The secret
     itself is not kept. It is not stretched: it has to be random, not a password that somebody made up.
+    `old` are the keyrings of other secrets, whose work is read and never done again (F-22).
     """
 
-    __slots__ = ("bootstrap", "device", "key_id", "page", "pepper", "refresh", "sealing", "throttle")
+    __slots__ = ("bootstrap", "device", "key_id", "old", "page", "pepper", "refresh", "sealing", "throttle")
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, old: Iterable[str] = ()) -> None:
         """Derives all keys at once.
 
         Raises `ValueError` for fewer than 32 characters, without repeating them.
@@ -37,11 +40,17 @@ class Keyring:
         # Shown on the console until the first run is done, so every replica must come to the same one (AZ-06).
         self.bootstrap = _derive(material, "bootstrap", _KEY_BYTES)
         self.key_id = _derive(material, "key-id", _KEY_ID_BYTES).hex()
+        self.old: tuple[Keyring, ...] = tuple(Keyring(each) for each in old)
 
     @property
     def pepper_id(self) -> str:
         """Names the pepper in stored passwords (PW-05); public, 8 hex digits, the same as `key_id`."""
         return self.key_id
+
+    @property
+    def old_peppers(self) -> Mapping[str, bytes]:
+        """The peppers of other secrets by their ids."""
+        return {keyring.pepper_id: keyring.pepper for keyring in self.old}
 
     def __repr__(self) -> str:
         return f"Keyring(key_id={self.key_id!r})"

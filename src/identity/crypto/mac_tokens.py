@@ -12,15 +12,17 @@ class MacTokens:
     """Tokens of one kind: base64url of a claim of fixed length and of its HMAC-SHA256, cut to `mac_bytes`.
 
     Both together are a multiple of 3 bytes, so that the text has no bits to spare and no padding (P-12).
+    Tokens under an old key can be read, and are never issued.
     """
 
     key: bytes = field(repr=False)
     claim_bytes: int
     mac_bytes: int
+    old_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
     def issue(self, claim: bytes) -> str:
         """Spells a claim; the same one each time."""
-        return urlsafe_b64encode(claim + self._mac(claim)).decode("ascii")
+        return urlsafe_b64encode(claim + self._mac(claim, self.key)).decode("ascii")
 
     def read(self, token: str) -> bytes | None:
         """Reads a token of `issue`; None for everything else, in every spelling but the issued one."""
@@ -34,7 +36,9 @@ class MacTokens:
         if urlsafe_b64encode(raw) != token.encode("ascii"):
             return None
         claim = raw[: self.claim_bytes]
-        return claim if hmac.compare_digest(raw[self.claim_bytes :], self._mac(claim)) else None
+        mac = raw[self.claim_bytes :]
+        genuine = any(hmac.compare_digest(mac, self._mac(claim, key)) for key in (self.key, *self.old_keys))
+        return claim if genuine else None
 
-    def _mac(self, claim: bytes) -> bytes:
-        return hmac.digest(self.key, claim, "sha256")[: self.mac_bytes]
+    def _mac(self, claim: bytes, key: bytes) -> bytes:
+        return hmac.digest(key, claim, "sha256")[: self.mac_bytes]

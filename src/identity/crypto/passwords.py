@@ -7,6 +7,8 @@ import hmac
 import re
 import time
 import unicodedata
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import bcrypt
 
@@ -18,22 +20,25 @@ class PasswordHasher:
 
     Stored: `v1$<pepper id>$<bcrypt>`, over base64(HMAC-SHA-384(pepper, NFC(password))). The pre-hash is
     always 64 characters, so that bcrypt's limit of 72 bytes never cuts or refuses a password, and the
-    database without the pepper verifies nothing. Every call blocks for some 2^cost rounds: run it in
+    database without the pepper verifies nothing. What was made under an old pepper verifies, and is hashed anew at the
+    next sign-in (F-22). Every call blocks for some 2^cost rounds: run it in
     the hashing lane.
     """
 
-    def __init__(self, pepper: bytes, pepper_id: str, cost: int) -> None:
+    def __init__(
+        self, pepper: bytes, pepper_id: str, cost: int, old_peppers: Mapping[str, bytes] = MappingProxyType({})
+    ) -> None:
         """Takes the cost as log2 of the rounds, 4 to 31; the settings see to the floor of 10."""
         if not pepper or not re.fullmatch(r"[^$]+", pepper_id):
             raise ValueError("a pepper and its id are needed, and the id holds no $")
-        self._pepper = pepper
+        self._peppers = {**old_peppers, pepper_id: pepper}
         self._pepper_id = pepper_id
         self._cost = cost
         self._dummy_salt = bcrypt.gensalt(cost)
 
     def hash(self, password: str) -> str:
         """Hashes with a fresh salt; the result is ASCII, some 75 characters."""
-        digest = bcrypt.hashpw(self._prehash(password), bcrypt.gensalt(self._cost))
+        digest = bcrypt.hashpw(self._prehash(password, self._pepper_id), bcrypt.gensalt(self._cost))
         return f"v1${self._pepper_id}${digest.decode('ascii')}"
 
     def verify(self, password: str, stored: str | None) -> bool:
@@ -43,10 +48,10 @@ class PasswordHasher:
         False, never an exception (LG-01). An older, cheaper hash is topped up to the current cost, or
         its speed would tell that the account exists (security.md M14).
         """
-        prehash = self._prehash(password)
         match = _STORED.fullmatch(stored or "")
-        if match is None or match["pepper_id"] != self._pepper_id:
-            return self._refuse(prehash)
+        if match is None or match["pepper_id"] not in self._peppers:
+            return self._refuse(self._prehash(password, self._pepper_id))
+        prehash = self._prehash(password, match["pepper_id"])
         try:
             correct = bcrypt.checkpw(prehash, match["bcrypt"].encode("ascii"))
         except ValueError:  # the salt has the right characters, yet is none
@@ -67,9 +72,9 @@ class PasswordHasher:
     def __repr__(self) -> str:
         return f"PasswordHasher(pepper_id={self._pepper_id!r}, cost={self._cost})"
 
-    def _prehash(self, password: str) -> bytes:
+    def _prehash(self, password: str, pepper_id: str) -> bytes:
         text = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
-        return base64.b64encode(hmac.digest(self._pepper, text, "sha384"))
+        return base64.b64encode(hmac.digest(self._peppers[pepper_id], text, "sha384"))
 
     def _refuse(self, prehash: bytes) -> bool:
         bcrypt.hashpw(prehash, self._dummy_salt)

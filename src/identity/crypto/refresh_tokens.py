@@ -27,8 +27,8 @@ class RefreshTokens:
     Without the key, which is not in the database, nobody makes one.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._tokens = MacTokens(key, _CLAIM.size, mac_bytes=32)
+    def __init__(self, key: bytes, old_keys: tuple[bytes, ...] = ()) -> None:
+        self._tokens = MacTokens(key, _CLAIM.size, mac_bytes=32, old_keys=old_keys)
 
     def issue(self, session_id: UUID, counter: int) -> str:
         """Makes the token of this counter, the same one each time: racing callers get one successor (SE-02).

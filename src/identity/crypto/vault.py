@@ -21,17 +21,18 @@ class Vault:
     """Seals bytes for one place with AES-256-GCM (CR-01, OT-01).
 
     Sealed: version (1 byte), key id (4), nonce (12), ciphertext with tag (16 longer than the plaintext).
-    Nonces are random, which keeps one master secret safe for some 2^32 seals (NIST SP 800-38D §8.3).
+    Nonces are random, which keeps one master secret safe for some 2^32 seals (NIST SP 800-38D §8.3). What was sealed
+    under an old secret of the keyring can be opened.
     """
 
     def __init__(self, keyring: Keyring) -> None:
-        self._header = _VERSION + bytes.fromhex(keyring.key_id)
-        self._cipher = AESGCM(keyring.sealing)
+        self._header = _header(keyring)
+        self._ciphers = {_header(each): AESGCM(each.sealing) for each in (*keyring.old, keyring)}
 
     def seal(self, plaintext: bytes, context: str) -> bytes:
         """Encrypts `plaintext` for `context`: table, column and row, so that no value can be moved to another."""
         nonce = os.urandom(_NONCE_BYTES)
-        return self._header + nonce + self._cipher.encrypt(nonce, plaintext, context.encode())
+        return self._header + nonce + self._ciphers[self._header].encrypt(nonce, plaintext, context.encode())
 
     def open(self, sealed: bytes, context: str) -> bytes:
         """Decrypts what `seal` made for the same `context`.
@@ -40,10 +41,19 @@ class Vault:
         """
         if len(sealed) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES or sealed[:1] != _VERSION:
             raise VaultError("not a sealed value of a version known here")
-        if sealed[:_HEADER_BYTES] != self._header:
+        cipher = self._ciphers.get(sealed[:_HEADER_BYTES])
+        if cipher is None:
             raise VaultError("sealed under another master secret")
         nonce = sealed[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES]
         try:
-            return self._cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], context.encode())
+            return cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], context.encode())
         except InvalidTag:
             raise VaultError("altered, or sealed for another context") from None
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Tells whether `sealed` needs no old secret."""
+        return sealed[:_HEADER_BYTES] == self._header
+
+
+def _header(keyring: Keyring) -> bytes:
+    return _VERSION + bytes.fromhex(keyring.key_id)

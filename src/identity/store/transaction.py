@@ -22,6 +22,7 @@ from identity.store.outbox import Outbox
 from identity.store.push_devices import PushDevices
 from identity.store.revocations import Revocations
 from identity.store.roles import Roles
+from identity.store.sealed_rows import SealedRows
 from identity.store.service_keys import ServiceKeys
 from identity.store.sessions import Sessions
 from identity.store.signing_keys import SigningKeys
@@ -107,6 +108,10 @@ class Transaction:
     @property
     def signing_keys(self) -> SigningKeys:
         return SigningKeys(self._connection)
+
+    @property
+    def sealed(self) -> SealedRows:
+        return SealedRows(self._connection)
 
     @property
     def outbox(self) -> Outbox:
