@@ -236,6 +236,23 @@ def revoke_service_key(name: Annotated[str, typer.Argument(help="The key's name.
     service_keys.revoke(name)
 
 
+@app.command("end-sessions")
+def end_sessions(
+    yes: Annotated[bool, typer.Option("--yes", help="Really do it.")] = False,
+) -> None:
+    """End every session of everybody. For the hour after a restore: what had ended since the backup is not known.
+
+    Access tokens of sessions that the restored database has never seen end with the key that signed them.
+
+    \b
+    identity keys rotate --now
+    identity end-sessions --yes
+    """
+    from identity.cli import end_sessions
+
+    end_sessions.run(sure=yes)
+
+
 @app.command()
 def audit(
     account: Annotated[str, typer.Option(help="Only events of this account: its id.")] = "",

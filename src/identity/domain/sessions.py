@@ -145,6 +145,9 @@ class SessionStore(Protocol):
     ) -> list[Session]:
         """An account's live sessions, newest first, from behind `after`."""
 
+    def signed_in(self, *, now: datetime, limit: int) -> list[UUID]:
+        """Some accounts that have live sessions."""
+
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         """End a session; None when it had ended before. Unless the reason spares it, its device is forgotten."""
 

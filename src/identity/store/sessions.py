@@ -180,6 +180,10 @@ class Sessions:
         rows = self._connection.execute(query.limit(limit), {"account": account_id, "now": now})
         return [to_session(row) for row in rows]
 
+    def signed_in(self, *, now: datetime, limit: int) -> list[UUID]:
+        query = select(sessions.c.account_id).where(_live).distinct().limit(limit)
+        return list(self._connection.execute(query, {"now": now}).scalars())
+
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         values = {"session": session_id, "now": now, "reason": reason}
         row = self._connection.execute(_revoke, values).first()
