@@ -1,17 +1,21 @@
-"""What holds for every dialect: each refusal has the product's own shape, wherever it comes from."""
+"""What holds for every dialect: each refusal has the product's own shape, and it serves what it says it serves."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
+from openapi_spec_validator import validate
+from pydantic import BaseModel
 from tests.rest.dialects.conforming import conforming, fits
 
-from identity.rest.dialect import load_dialect
+from identity.rest.dialect import Operation, load_dialect
+from identity.rest.docs.openapi import of_dialect
 from identity.rest.listener import Listener
 from identity.rest.refusals import INTERNAL, RESOURCE_EXHAUSTED, Refusal
 from identity.settings import load_rest_settings
@@ -24,6 +28,7 @@ WELL_FORMED: dict[str, tuple[str, dict[str, Any]]] = {
     "salon": ("/api/auth/login", {"email": "a@example.org", "password": "secret"}),
 }
 DIALECTS = list(WELL_FORMED)
+SEEDS = (Path(__file__).parents[3] / "docs/seed-coverage.md").read_text(encoding="utf-8")
 JSON = {"content-type": "application/json"}
 
 
@@ -74,6 +79,59 @@ def test_who_has_to_wait_is_told_for_how_long(name: str) -> None:
 
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
     fits(dialect.failure, bytes(answer.body))
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_openapi_document_is_valid_and_names_every_operation(name: str) -> None:
+    dialect = load_dialect(name)
+
+    document = of_dialect(dialect)
+
+    validate(document)
+    described = {(verb.upper(), path) for path, item in document["paths"].items() for verb in item}
+    assert {(operation.method, operation.path) for operation in dialect.operations} == described
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_field_and_error_of_the_products_document_is_served(name: str) -> None:
+    """As docs/seed-coverage.md lists them: in the models of the operation of that method and path."""
+    operations = {f"{each.method} {each.path}": each for each in load_dialect(name).operations}
+    section = re.split(rf"(?m)^## {name}$", SEEDS)[1].partition("\n## ")[0]
+    endpoints = re.split(r"(?m)^### (.+)$", section)[1:]
+    assert operations.keys() == set(endpoints[::2])
+
+    missing = [
+        f"{endpoint}: {part} {field}"
+        for endpoint, rows in zip(endpoints[::2], endpoints[1::2], strict=True)
+        for part, field in re.findall(r"(?m)^\| (body|response|error|query) \| `([^`]+)` \|(?!.* absent \|$)", rows)
+        if field.replace("[]", "").strip(".") not in _served(operations[endpoint], part)
+    ]
+
+    assert missing == []
+
+
+def _served(operation: Operation, part: str) -> set[str]:
+    match part:
+        case "body":
+            return set(_fields(operation.body))
+        case "error":
+            return {str(status) for status in operation.answers}
+        case "query":
+            return {parameter.name for parameter in operation.parameters if parameter.place == "query"}
+        case _:
+            return {name for answer in operation.answers.values() for name in _fields(answer)}
+
+
+def _fields(kind: Any, above: str = "") -> Iterator[str]:
+    """The names in a model and, with dots, of the models within."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        for inner in get_args(kind):
+            yield from _fields(inner, above)
+        return
+    for name, field in kind.model_fields.items():
+        path = above if name == "root" else f"{above}{field.alias or name}"
+        yield path
+        yield from _fields(field.annotation, path if name == "root" else f"{path}.")
 
 
 @asynccontextmanager
