@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
+from tests.company import company, member
 from tests.running import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -22,9 +23,12 @@ from tests.running import (
     refused,
 )
 
-from identity.store.tables import accounts, memberships, one_time_tokens, tenants
+from identity.store.tables import accounts, memberships, one_time_tokens, sessions, tenants
 from identity_pb.v1 import auth_service_pb2 as pb
+from identity_pb.v1.factor_service_pb2 import BeginTotpEnrollmentRequest
+from identity_pb.v1.invite_service_pb2 import AcceptInviteRequest, CreateInviteRequest
 from identity_pb.v1.resources_pb2 import SessionTokens
+from identity_pb.v1.session_service_pb2 import SwitchTenantRequest
 
 ROUNDS = 12
 
@@ -162,6 +166,34 @@ async def test_F_09_proof_reset_and_change_at_the_same_time(service: Running) ->
             passwords = ["a password by way of the mail", OTHER_PASSWORD]
             answers, _ = await outcomes(service.login(email, password) for password in passwords)
             assert len(answers) == 1
+
+
+async def test_F_09_nothing_comes_of_a_session_that_ended_meanwhile(service: Running) -> None:
+    """A call that was let in just before its session ended gives no token, and changes no password and no factor."""
+    owner, elsewhere = await company(service), await company(service)
+    person = await member(service, owner)
+    service.clock.advance(minutes=2)
+    await service.invites.CreateInvite(
+        CreateInviteRequest(email=person.email, role="user", locale="en"), metadata=elsewhere.metadata
+    )
+    token = await service.mailbox.token(person.email, 2, subject="invited")
+    # In the database alone: this process is about to learn of it, and still lets the caller in.
+    service.execute(
+        update(sessions).where(sessions.c.id == UUID(person.session.session.id)).values(revoked_at=service.clock.now)
+    )
+    home = owner.session.tenant.id
+    calls = {
+        "password": service.change_password(person.session.tokens.access_token, PASSWORD, OTHER_PASSWORD),
+        "factor": service.factors.BeginTotpEnrollment(
+            BeginTotpEnrollmentRequest(current_password=PASSWORD), metadata=person.metadata
+        ),
+        "invite": service.invites.AcceptInvite(AcceptInviteRequest(token=token), metadata=person.metadata),
+        "tenant": service.sessions.SwitchTenant(SwitchTenantRequest(tenant_id=home), metadata=person.metadata),
+    }
+    for what, call in calls.items():
+        assert (await refused(call)).reason == "SESSION_REVOKED", what
+    assert count(service, sessions, sessions.c.account_id == service.account(person.email).id) == 1
+    await service.login(person.email)
 
 
 @pytest.mark.parametrize("by_reset", [True, False], ids=["reset", "proof"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from identity.domain.callers import Caller
 from identity.domain.errors import ServiceUnavailable, SessionRevoked
 from identity.domain.ports import Transaction, World
+from identity.domain.sessions import Session
 from identity.domain.tokens import AccessClaims
 
 STALE_AFTER = timedelta(seconds=5)
@@ -44,6 +45,17 @@ def check_not_ended(world: World, claims: AccessClaims) -> None:
     learned_at = world.revoked.learned_at
     if learned_at is None or world.monotonic() - learned_at > STALE_AFTER.total_seconds():
         raise ServiceUnavailable(retry_after=1)
+
+
+def live_session(tx: Transaction, caller: Caller, now: datetime) -> Session:
+    """The caller's session, for what gives tokens or changes what proves who somebody is.
+
+    Raises SessionRevoked where it has ended since the call was let in: nothing may come of it any more (F-09).
+    """
+    session = tx.sessions.get(caller.session_id)
+    if session is None or not session.is_live(now):
+        raise SessionRevoked()
+    return session
 
 
 def learn_revocations(world: World) -> None:

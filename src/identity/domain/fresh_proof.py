@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from identity.domain.accounts import Account
+from identity.domain.authentication import live_session
 from identity.domain.callers import Caller, Source
 from identity.domain.challenges import Stage
 from identity.domain.code_proof import Code, prove_code
@@ -70,6 +71,7 @@ def _act(
         account = tx.accounts.lock(password.account.id, password_hash=password.password_hash)
         if account is None:
             return InvalidCredentials()
+        live_session(tx, proof.caller, now)
         if (refused := check_code(world, tx, account, proof.code, proof.source, now)) is not None:
             return refused
         password.settle(tx)

@@ -11,7 +11,7 @@ from identity.domain import gate
 from identity.domain.accounts import Account
 from identity.domain.audit import Event, record
 from identity.domain.callers import Source
-from identity.domain.errors import DomainError
+from identity.domain.errors import DomainError, SessionRevoked
 from identity.domain.ids import new_id
 from identity.domain.mails import MailKind
 from identity.domain.notices import queue_notice
@@ -73,11 +73,17 @@ def open_session(
     """Write a new session, or return why the gate refuses one. Past `max_sessions` the oldest ends (SE-06).
 
     Every factor has passed by now, so the failures in the budget that the attempt was charged to are forgotten
-    (LG-02). A session that `replaces` another one proves nothing anew: it forgets no failure, is on the same
-    device, lives no longer than that would have, and is as old.
+    (LG-02). A session that `replaces` another one proves nothing anew: it ends that, forgets no failure, is on the
+    same device, lives no longer than that would have, and is as old. Raises SessionRevoked where somebody else has
+    just ended it, and with it all that might come of it (F-09).
     """
     if (refused := gate.refusal(world.policy, account, tenant, now)) is not None:
         return gate.refuse(tx, refused, account, client.source, now)
+    if replaces is not None:
+        ended = tx.sessions.revoke(replaces.id, now=now, reason=EndReason.MEMBERSHIP)
+        if ended is None:
+            raise SessionRevoked()
+        announce(world, tx, [ended], now)
     account = tx.accounts.count_sign_in(account.id, now=now, ip=client.source.address)
     if replaces is None:
         tx.throttles.clear(password_budget(world, account.id, client.known_device))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from identity.domain import gate
 from identity.domain.accounts import Account, PersonName
 from identity.domain.audit import Event, record
+from identity.domain.authentication import live_session
 from identity.domain.callers import Caller, Source
 from identity.domain.code_proof import Code
 from identity.domain.errors import DomainError, InvalidCredentials, PasswordUnchanged, Unauthenticated
@@ -73,8 +74,13 @@ def _replace(world: World, wish: Change, proof: Proof) -> int:
     keep = caller.session_id if caller is not None and caller.scope is None else None
 
     def settle(tx: Transaction) -> int | DomainError:
-        if tx.accounts.lock(account.id, password_hash=proof.password_hash) is None:
+        held = tx.accounts.lock(account.id, password_hash=proof.password_hash)
+        if held is None:
             return InvalidCredentials()
+        if caller is not None:
+            live_session(tx, caller, now)
+        elif (refused := gate.refusal(world.policy, held, None, now)) is not None:
+            return refused
         if (refused := check_code(world, tx, account, wish.code, wish.source, now)) is not None:
             return refused
         tx.accounts.set_password(account.id, password_hash=password_hash, now=now)

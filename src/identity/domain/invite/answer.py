@@ -9,6 +9,7 @@ from identity.domain.accounts import Account, NewAccount, PersonName
 from identity.domain.audit import Event, record
 from identity.domain.auth.password_reset import forget_squatter
 from identity.domain.auth.proceed import Held, LoginResult, Step, finish, proceed
+from identity.domain.authentication import live_session
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import (
     AlreadyMember,
@@ -32,8 +33,8 @@ from identity.domain.password_rules import check_password, context_words
 from identity.domain.policy import Role
 from identity.domain.ports import Transaction, World
 from identity.domain.roles import role_of
-from identity.domain.sessions import EndReason, Place
-from identity.domain.sign_in import Client, announce, open_session
+from identity.domain.sessions import Place
+from identity.domain.sign_in import Client, open_session
 from identity.domain.tenants import Membership, NewMembership, Tenant
 
 
@@ -202,13 +203,8 @@ def _move(
     now: datetime,
 ) -> Place | DomainError:
     """The caller's session, in the tenant it has just joined."""
-    old = tx.sessions.get(caller.session_id)
-    has_factor = old is not None and any(method in old.amr for method in AMR.values())
+    old = live_session(tx, caller, now)
+    has_factor = any(method in old.amr for method in AMR.values())
     if is_mfa_required(world, tx, account, [(tenant, membership)]) and not has_factor:
         raise MfaRequired()
-    amr = old.amr if old else caller.amr
-    opened = open_session(world, tx, account, tenant, membership, amr=amr, client=client, now=now, replaces=old)
-    if isinstance(opened, Place):
-        ended = tx.sessions.revoke(caller.session_id, now=now, reason=EndReason.MEMBERSHIP)
-        announce(world, tx, [ended] if ended else [], now)
-    return opened
+    return open_session(world, tx, account, tenant, membership, amr=old.amr, client=client, now=now, replaces=old)

@@ -101,22 +101,22 @@ def _refused(
             )
             return ServiceUnavailable()
         case Presented.REUSED:
-            _end(world, tx, session, source, now)
-            return TokenReused(field="refresh_token")
+            return _end(world, tx, session, source, now)
         case _:
             # The token is live and the session too: it is the account or the tenant that is not.
             return SessionRevoked(field="refresh_token")
 
 
-def _end(world: World, tx: Transaction, session: Session, source: Source, now: datetime) -> None:
-    """End a session whose old token came back, and tell its owner."""
+def _end(world: World, tx: Transaction, session: Session, source: Source, now: datetime) -> DomainError:
+    """End a session whose old token came back, and tell its owner; whoever comes second finds it ended."""
     ended = tx.sessions.revoke(session.id, now=now, reason=EndReason.REUSE)
     account = tx.accounts.get(session.account_id)
     if ended is None or account is None:
-        return
+        return SessionRevoked(field="refresh_token")
     announce(world, tx, [ended], now)
     record(tx.audit, Event.REFRESH_TOKEN_REUSED, now, account_id=account.id, session_id=session.id, source=source)
     queue_notice(world, tx, MailKind.SESSION_REUSED, account, now, device=session.device.name)
+    return TokenReused(field="refresh_token")
 
 
 def _admitted(world: World, tx: Transaction, session: Session, now: datetime) -> bool:

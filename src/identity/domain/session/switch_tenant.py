@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+from identity.domain.authentication import live_session
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import DomainError, MfaRequired, SessionRevoked, TenantNotFound
 from identity.domain.factors import AMR
 from identity.domain.mfa_policy import is_mfa_required
 from identity.domain.ports import Transaction, World
-from identity.domain.sessions import EndReason, Place
-from identity.domain.sign_in import Client, SignedIn, accept, announce, issue_tokens, open_session
+from identity.domain.sessions import Place
+from identity.domain.sign_in import Client, SignedIn, accept, issue_tokens, open_session
 
 
 def switch_tenant(
@@ -26,8 +27,8 @@ def switch_tenant(
 
     def switch(tx: Transaction) -> Place | DomainError:
         account = tx.accounts.hold(caller.account_id)
-        old = tx.sessions.get(caller.session_id)
-        if account is None or old is None or not old.is_live(now):
+        old = live_session(tx, caller, now)
+        if account is None:
             raise SessionRevoked()
         places = tx.tenants.memberships(account.id)
         wanted = [place for place in places if place[0].id == tenant_id or place[0].slug == tenant_slug]
@@ -38,10 +39,6 @@ def switch_tenant(
         if is_mfa_required(world, tx, account, [(tenant, membership)]) and not has_factor:
             raise MfaRequired()
         client = Client(old.device, old.origin, old.remembered, replace(source, user_agent=old.user_agent))
-        opened = open_session(world, tx, account, tenant, membership, amr=old.amr, client=client, now=now, replaces=old)
-        if isinstance(opened, Place):
-            ended = tx.sessions.revoke(old.id, now=now, reason=EndReason.MEMBERSHIP)
-            announce(world, tx, [ended] if ended else [], now)
-        return opened
+        return open_session(world, tx, account, tenant, membership, amr=old.amr, client=client, now=now, replaces=old)
 
     return issue_tokens(world, accept(world.database.write(switch)), now)
