@@ -23,6 +23,8 @@ from tests.clock import ManualClock
 from tests.mailbox import Mailbox
 
 from identity.domain.accounts import Account
+from identity.domain.authentication import learn_revocations
+from identity.domain.service_access import learn_service_keys
 from identity.rpc.log import CallLog
 from identity.server import Clock, Service
 from identity.settings import Settings
@@ -120,6 +122,12 @@ class Running(Client):
         async with AsyncExitStack() as stack:
             channels = [grpc.aio.insecure_channel(self.service.address, arguments) for _ in range(number)]
             yield [Client(await stack.enter_async_context(channel)) for channel in channels]
+
+    def tend(self) -> None:
+        """What the service does by itself every now and then, done now."""
+        learn_revocations(self.world)
+        learn_service_keys(self.world)
+        self.service._key_ring.load()
 
     # People.
 
