@@ -27,7 +27,7 @@ MOMENT = timedelta(milliseconds=1)
 DAY = timedelta(days=1)
 JUMPS = [timedelta(0), timedelta(seconds=5), timedelta(minutes=15), timedelta(hours=1), DAY, 6 * DAY, 31 * DAY]
 OTHERS, ALL = pb.SESSION_SELECTION_OTHERS, pb.SESSION_SELECTION_ALL
-CHOICE = st.integers(0, 10**6)
+CHOICE = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 5, 8, 13, 21])
 WHO = st.sampled_from(["plain", "guarded"])
 SHOWN = 3
 """So many access tokens of each person are looked at after every step."""
@@ -108,7 +108,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(who=WHO, choice=CHOICE, other=CHOICE, what=st.sampled_from(["one", "others", "all"]))
     def revoke(self, who: str, choice: int, other: int, what: str) -> None:
-        somebody = self.somebody_inside(who)
+        somebody = self.somebody_inside(who, twice=True)
         now = self.clock.now
         badge, token = chosen(somebody.badges, choice)
         target = chosen(somebody.badges, other)[0].family
@@ -134,7 +134,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(who=WHO, choice=CHOICE, how=st.sampled_from(["signed in", "by name", "by mail"]))
     def set_a_password(self, who: str, choice: int, how: str) -> None:
-        somebody = self.somebody_inside(who) if how == "signed in" else self.stage.people[who]
+        somebody = self.somebody_inside(who, twice=True) if how == "signed in" else self.stage.people[who]
         if how == "by mail":
             if not somebody.model.disabled:
                 password = self.call(self.stage.reset, self.node, somebody)
@@ -188,8 +188,8 @@ class SessionMachine(RuleBasedStateMachine):
         if moments:
             self.time_passes(chosen(moments, choice) - short - now)
 
-    @rule(what=st.sampled_from(["sweep", "restart", "go on at the other process"]))
-    def an_operator_acts(self, what: str) -> None:
+    @rule(who=WHO, what=st.sampled_from(["sweep", "restart", "go on at the other process"]))
+    def an_operator_acts(self, who: str, what: str) -> None:
         match what:
             case "sweep":
                 sweep(self.node.world)
@@ -197,6 +197,7 @@ class SessionMachine(RuleBasedStateMachine):
                     somebody.model = somebody.model.swept(self.clock.now)
             case "restart" if self.restarts < 1:
                 self.restarts += 1
+                self.sign_out(who, 0, False)  # which the next process has to know (N-02)
                 self.call(self.stage.restart, self.at)
             case _:
                 self.at = (self.at + 1) % len(self.stage.nodes)
@@ -258,11 +259,14 @@ class SessionMachine(RuleBasedStateMachine):
         somebody.take(told.session.id, told.tokens, self.clock)
         return somebody.model.live(self.clock.now)[0].until
 
-    def somebody_inside(self, who: str) -> Somebody:
-        """Enabled and signed in anew, if no refresh token is left that works."""
+    def somebody_inside(self, who: str, *, twice: bool = False) -> Somebody:
+        """Enabled and signed in anew, if no refresh token is left that works; on two devices, if need be."""
         somebody, now = self.stage.people[who], self.clock.now
-        if not {family.id for family in somebody.model.live(now)} & {held[0] for held in somebody.refresh_tokens}:
+        held = {family for family, _, _ in somebody.refresh_tokens}
+        missing = 1 + twice - len(held & {family.id for family in somebody.model.live(now)})
+        if missing > 0:
             self.switch(somebody, disabled=False)
+        for _ in range(missing):
             self.enter(somebody)
         return somebody
 
@@ -294,4 +298,4 @@ def chosen(things: list[T], choice: int) -> T:
 async def test_P_02_exactly_the_tokens_of_the_model_work(stage: Stage) -> None:
     """Tokens, replays, sign-outs, passwords, status, roles, time and restarts in any order."""
     bridge = Bridge()
-    await explore_states(lambda: SessionMachine(stage, bridge), examples=12, steps=10, salt=stage.engine)
+    await explore_states(lambda: SessionMachine(stage, bridge), examples=8, steps=10, salt=stage.engine)
