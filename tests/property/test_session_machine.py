@@ -260,14 +260,17 @@ class SessionMachine(RuleBasedStateMachine):
         return somebody.model.live(self.clock.now)[0].until
 
     def somebody_inside(self, who: str, *, twice: bool = False) -> Somebody:
-        """Enabled and signed in anew, if no refresh token is left that works; on two devices, if need be."""
+        """With a refresh token and a newest access token that work; on two devices, if need be."""
         somebody, now = self.stage.people[who], self.clock.now
-        held = {family for family, _, _ in somebody.refresh_tokens}
-        missing = 1 + twice - len(held & {family.id for family in somebody.model.live(now)})
+        live = {family.id for family in somebody.model.live(now)}
+        held = [each for each in somebody.refresh_tokens if each[0] in live]
+        missing = 1 + twice - len({family for family, _, _ in held})
         if missing > 0:
             self.switch(somebody, disabled=False)
-        for _ in range(missing):
-            self.enter(somebody)
+            for _ in range(missing):
+                self.enter(somebody)
+        elif somebody.model.refuses(somebody.badges[-1][0], now):
+            self.present(somebody, *held[-1])
         return somebody
 
     def switch(self, somebody: Somebody, *, disabled: bool) -> None:
