@@ -12,16 +12,15 @@ from typing import Any
 
 import pyotp
 from tests.clock import ManualClock
-from tests.company import Person as Owner
 from tests.company import company, member
 from tests.mailbox import Mailbox
 from tests.property.session_model import Badge, Person
 from tests.running import PASSWORD, Metadata, Running, bearer, outcome, running
+from tests.second_factor import enrolled
 
 from identity.domain.service_access import create_service_key
 from identity_pb.v1 import account_service_pb2 as accounts
 from identity_pb.v1 import auth_service_pb2 as auth
-from identity_pb.v1 import factor_service_pb2 as factors
 from identity_pb.v1 import session_service_pb2 as sessions
 from identity_pb.v1.resources_pb2 import SessionTokens
 
@@ -71,8 +70,9 @@ class Stage:
         self._owner = await company(node)
         for name in ("plain", "guarded"):
             person = await member(node, self._owner)
-            app = await enrol(node, person) if name == "guarded" else None
-            self.people[name] = Somebody(person.email, person.id, app)
+            self.people[name] = Somebody(person.email, person.id)
+        token = person.session.tokens.access_token
+        self.people["guarded"].app = (await enrolled(node, person.email, token)).app
         self._service_key = create_service_key(node.world, "resetter", ["reset:issue"])
         self._until = self.clock.now
         self.tend()
@@ -158,14 +158,3 @@ class Stage:
             self._stacks.append(stack)
         else:
             self.nodes[number], self._stacks[number] = node, stack
-
-
-async def enrol(node: Running, person: Owner) -> pyotp.TOTP:
-    """An authenticator app for somebody, which has shown its first code."""
-    begin = factors.BeginTotpEnrollmentRequest(current_password=PASSWORD)
-    begun = await node.factors.BeginTotpEnrollment(begin, metadata=person.metadata)
-    app = pyotp.TOTP(begun.secret)
-    code = app.at(node.clock.now)
-    confirm = factors.ConfirmTotpEnrollmentRequest(enrollment_token=begun.enrollment_token, code=code)
-    await node.factors.ConfirmTotpEnrollment(confirm, metadata=person.metadata)
-    return app

@@ -6,13 +6,14 @@ month, restarts on the same database, and on PostgreSQL a second process beside 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.property.exploring import Bridge, explore_states
-from tests.property.session_model import GRACE, IDLE, LEEWAY, Badge, Person, Tokens
+from tests.property.session_model import GRACE, IDLE, LEEWAY, Attempts, Badge, Person, Tokens
 from tests.property.session_stage import Somebody, Stage
 from tests.running import Refusal, Running, bearer
 
@@ -32,7 +33,7 @@ SHOWN = 3
 """So many access tokens of each person are looked at after every step."""
 
 # A few rules with many turns: hypothesis leaves rules out of an example, and every turn is to come up.
-STAYING = ["sign in", "sign in for a moment", "refresh", "use any token", "lose a reply", "lose two", "stay for ever"]
+STAYING = ["sign in", "sign in for a moment", "refresh", "use any token", "lose a reply", "lose two", "stay", "be idle"]
 LEAVING = ["sign out", "use a token to sign out", "revoke one", "revoke others", "revoke all"]
 PASSWORDS = ["change it signed in", "change it by name", "reset it"]
 ABOVE = ["revoke", "disable", "enable", "make a user", "make an owner", "sweep", "restart", "go to the other process"]
@@ -62,7 +63,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(who=WHO, what=st.sampled_from(STAYING), choice=CHOICE)
     def somebody_stays(self, who: str, what: str, choice: int) -> None:
-        somebody = self.stage.people[who] if "sign in" in what or what == "stay for ever" else self.inside(who)
+        somebody = self.stage.people[who] if "sign in" in what or what == "stay" else self.inside(who)
         match what:
             case "sign in" | "sign in for a moment":
                 self.enter(somebody, remember=what == "sign in")
@@ -70,8 +71,11 @@ class SessionMachine(RuleBasedStateMachine):
                 self.present(somebody, *somebody.refresh_tokens[-1])
             case "use any token":
                 self.present(somebody, *chosen(somebody.refresh_tokens, choice))
-            case "stay for ever":
+            case "stay":
                 self.stay(somebody, short=choice % 2 * MOMENT)
+            case "be idle":
+                self.advance(IDLE - choice % 2 * MOMENT)
+                self.present(somebody, *somebody.refresh_tokens[-1])
             case _:
                 self.replay(somebody, twice="two" in what, wait=chosen([GRACE, GRACE - MOMENT, MOMENT], choice))
 
@@ -260,11 +264,15 @@ class SessionMachine(RuleBasedStateMachine):
         if badge is not None and (reason := somebody.model.refuses(badge, self.clock.now)):
             assert told(answer, badge, self.clock.now) == reason
             return
-        somebody.model, comes_in = somebody.model.proven(somebody.model.password, self.clock.now)
-        if not comes_in:
-            assert answer.reason == "INVALID_CREDENTIALS"
-            return
+        if badge is None:
+            somebody.model, comes_in = somebody.model.proven(somebody.model.password, self.clock.now)
+            if not comes_in:
+                assert answer.reason == "INVALID_CREDENTIALS"
+                return
+        # Who is signed in has a device that is known, with a budget of its own (LG-03).
+        attempts = somebody.model.attempts if badge else Attempts()
         somebody.model, ended = somebody.model.with_password(new, self.clock.now, badge.family if badge else None)
+        somebody.model = replace(somebody.model, attempts=attempts)
         assert answer.sessions_ended == ended
 
     def switch(self, somebody: Somebody, *, disabled: bool) -> None:

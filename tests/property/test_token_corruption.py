@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 from google.protobuf.message import Message
 from hypothesis import given
-from tests.company import Person, accept, company, invited, member
+from tests.company import Person, accept, company, in_two, invited, member
 from tests.property.corruptions import corrupted, fits_a_header
 from tests.property.exploring import Bridge, explore
-from tests.property.session_stage import enrol
 from tests.running import OTHER_PASSWORD, PASSWORD, WRONG_PASSWORD, Running, bearer, refused
+from tests.second_factor import challenged, enrolled
 
 from identity.domain.password_proof import password_budget
 from identity.domain.service_access import create_service_key, learn_service_keys
@@ -45,11 +45,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class Scene:
-    """The owners of two companies, and somebody whose password a token may change."""
+    """The owner of a company, and somebody whose password a token may change."""
 
     service: Running
     owner: str
-    other: str
     careless: str
 
     async def signed_in(self, email: str) -> Person:
@@ -78,6 +77,15 @@ async def introspected_token(scene: Scene) -> Kind:
 async def refresh_token(scene: Scene) -> Kind:
     token = (await scene.signed_in(scene.owner)).session.tokens.refresh_token
     return Kind(token, scene.service.refresh, "TOKEN_INVALID")
+
+
+async def device_token(scene: Scene) -> Kind:
+    """A known device gets in while the budget of its account is used up; a damaged token makes none known (LG-03)."""
+    email = await scene.service.verified()
+    token = (await scene.service.login(email)).device_token
+    for _ in range(PASSWORD_ATTEMPTS.free):
+        await refused(scene.service.login(email, WRONG_PASSWORD))
+    return Kind(token, lambda token: scene.service.login(email, device_token=token), "INVALID_CREDENTIALS")
 
 
 async def service_key(scene: Scene) -> Kind:
@@ -125,12 +133,12 @@ async def looked_at_invite(scene: Scene) -> Kind:
 async def mfa_challenge(scene: Scene) -> Kind:
     service, verify = scene.service, scene.service.auth.VerifyOtp
     person = await member(service, await scene.signed_in(scene.owner))
-    app = await enrol(service, person)
+    app = (await enrolled(service, person.email, person.session.tokens.access_token)).app
     service.clock.advance(minutes=1)
-    login = await service.auth.Login(auth.LoginRequest(identifier=person.email, password=PASSWORD))
+    token = await challenged(service, person.email)
     answer = auth.VerifyOtpRequest(totp=app.at(service.clock.now))
     return Kind(
-        login.mfa_challenge.challenge_token,
+        token,
         lambda token: verify(with_token(answer, challenge_token=token)),
         "TOKEN_INVALID",
     )
@@ -138,15 +146,9 @@ async def mfa_challenge(scene: Scene) -> Kind:
 
 async def tenant_choice(scene: Scene) -> Kind:
     service, select = scene.service, scene.service.auth.SelectTenant
-    person = await member(service, await scene.signed_in(scene.owner))
-    other = await scene.signed_in(scene.other)
-    service.clock.advance(minutes=2)
-    wish = invites.CreateInviteRequest(email=person.email, role="user", locale="en")
-    await service.invites.CreateInvite(wish, metadata=other.metadata)
-    token = await service.mailbox.token(person.email, 2, subject="invited")
-    await service.invites.AcceptInvite(invites.AcceptInviteRequest(token=token), metadata=person.metadata)
-    login = await service.auth.Login(auth.LoginRequest(identifier=person.email, password=PASSWORD))
-    choice = auth.SelectTenantRequest(tenant_id=other.session.tenant.id)
+    email, one, _ = await in_two(service)
+    login = await service.auth.Login(auth.LoginRequest(identifier=email, password=PASSWORD))
+    choice = auth.SelectTenantRequest(tenant_id=one.session.tenant.id)
     return Kind(
         login.tenant_choice.challenge_token,
         lambda token: select(with_token(choice, challenge_token=token)),
@@ -178,15 +180,23 @@ async def page_token(scene: Scene) -> Kind:
 
 
 KINDS = [
-    *(access_token, introspected_token, refresh_token, service_key, verification_token, reset_token, unlock_token),
+    *(
+        access_token,
+        introspected_token,
+        refresh_token,
+        device_token,
+        service_key,
+        verification_token,
+        reset_token,
+        unlock_token,
+    ),
     *(invite_token, looked_at_invite, mfa_challenge, tenant_choice, enrolment_token, page_token),
 ]
 
 
 @pytest_asyncio.fixture(scope="module")
 async def scene(service: Running) -> Scene:
-    owner, other = await company(service), await company(service)
-    return Scene(service, owner.email, other.email, await service.verified())
+    return Scene(service, (await company(service)).email, await service.verified())
 
 
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
