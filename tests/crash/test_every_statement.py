@@ -10,7 +10,6 @@ and has to make good on everything (`recovery`).
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,11 +22,12 @@ from tests.child import Child
 from tests.crash.person import Line, Person
 from tests.crash.post import VERIFY, Gone, Post
 from tests.crash.recovery import Deployment
+from tests.effort import effort
 
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import session_service_pb2 as sessions
 
-STRIDE = int(os.environ.get("IDENTITY_TEST_STRIDE", "3"))
+STRIDE = effort(3, 1, "IDENTITY_TEST_STRIDE")
 
 
 @dataclass

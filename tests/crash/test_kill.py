@@ -4,13 +4,12 @@ People register, prove their address, sign in, refresh, change and reset passwor
 other, until the service is killed after a random number of calls that began or ended. It is started again on
 the same database, and every doubt of every person is settled (`settling`), every half looked for (`whole`).
 
-IDENTITY_TEST_KILLS says how often, 6 by default, 500 in a long run; IDENTITY_TEST_SEED repeats a run.
+IDENTITY_TEST_KILLS says how often, else `tests.effort`; IDENTITY_TEST_SEED repeats a run.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import random
 from contextlib import suppress
 from pathlib import Path
@@ -21,9 +20,9 @@ from tests.crash.post import Gone, Post
 from tests.crash.recovery import Deployment, together
 from tests.crash.settling import settle
 from tests.crash.whole import halves
+from tests.effort import SEED, effort
 
-KILLS = int(os.environ.get("IDENTITY_TEST_KILLS", "6"))
-SEED = int(os.environ.get("IDENTITY_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
+KILLS = effort(6, 500, "IDENTITY_TEST_KILLS")
 
 NEWCOMERS, VETERANS = 5, 4
 LONGEST_ROUND = 250  # calls that begin or end

@@ -1,36 +1,27 @@
 """How properties are explored: hypothesis in a thread of its own, services and clients on the loop of the tests.
 
-Every commit tries the same few examples. IDENTITY_TEST_LONG=1 tries fifty times as many, drawn from a seed that a
-failure shows; IDENTITY_TEST_SEED repeats that run.
+Every commit tries the same few examples, a long run (`tests/effort.py`) fifty times as many others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable
-from random import SystemRandom
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from tests.effort import FIXED_SEED, LONG, effort
 from tests.running import outcome
 
 T = TypeVar("T")
 
-LONG = os.environ.get("IDENTITY_TEST_LONG") == "1"
-SEED = int(os.environ.get("IDENTITY_TEST_SEED", "0")) or (SystemRandom().randrange(1, 10**9) if LONG else 1)
 TIMES = 50
 """How many times as much a long run does."""
 
 _PATIENCE = 60
 _log = logging.getLogger(__name__)
-
-
-def effort(short: int) -> int:
-    """How often to try what every commit tries `short` times."""
-    return short * TIMES if LONG else short
 
 
 class Bridge:
@@ -75,7 +66,7 @@ async def explore_states(
 
 def _settings(examples: int) -> settings:
     return settings(
-        max_examples=effort(examples),
+        max_examples=effort(examples, examples * TIMES),
         database=None,
         deadline=None,
         # To shrink a failure takes minutes; a long run has them.
@@ -86,5 +77,5 @@ def _settings(examples: int) -> settings:
 
 
 def _seeded(holds: Any, salt: str) -> Any:
-    _log.warning("IDENTITY_TEST_SEED=%d", SEED)  # pytest shows it with a failure
-    return seed(f"{SEED}{salt}")(holds)
+    _log.warning("IDENTITY_TEST_SEED=%d", FIXED_SEED)  # pytest shows it with a failure
+    return seed(f"{FIXED_SEED}{salt}")(holds)

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 from collections import Counter
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Any
 
 import grpc
@@ -28,6 +27,7 @@ from google.protobuf.message_factory import GetMessageClass
 from tests.child import Child, child
 from tests.conftest import FreshDatabase
 from tests.crash.whole import connect
+from tests.effort import SEED, effort
 from tests.mailbox import Mailbox
 from tests.property.hostile import Forge, Rpc, contract, delimited
 from tests.property.recordings import SETUP, record, settle_in
@@ -36,8 +36,7 @@ from tests.running import bearer
 from identity_pb.v1.session_service_pb2 import GetSessionRequest
 from identity_pb.v1.session_service_pb2_grpc import SessionServiceStub
 
-MESSAGES = int(os.environ.get("IDENTITY_TEST_MESSAGES", "10000"))
-SEED = int(os.environ.get("IDENTITY_TEST_SEED", "0")) or SystemRandom().randrange(1, 10**9)
+MESSAGES = effort(10_000, 1_000_000, "IDENTITY_TEST_MESSAGES")
 SHARE = {"sqlite": 0.6, "postgresql": 0.4}
 
 CHANNELS, CALLS_EACH = 4, 4
