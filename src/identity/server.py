@@ -180,6 +180,7 @@ class Service:
             open_database(
                 settings.database,
                 partial(Transaction, on_change=self._recent.forget, watch=self._telemetry.watch),
+                settings.database_pool,
             ),
             settings.log_slow_seconds,
             self._telemetry.observe_unit,

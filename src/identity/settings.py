@@ -100,7 +100,12 @@ class Settings(RestSettings):
         16, ge=1, le=4096, description="How many sign-ins may wait for a hash before more are refused."
     )
     threads: int = Field(16, ge=1, le=256, description="How many calls run in threads at the same time.")
-    database_pool: int = Field(10, ge=1, le=200, description="How many PostgreSQL connections a process opens at most.")
+    database_pool: int = Field(
+        16,
+        ge=2,
+        le=200,
+        description="How many PostgreSQL connections a process opens at most, half of them to read.",
+    )
     metrics_address: str = Field(
         "",
         description="`HOST:PORT` to serve Prometheus metrics on, in plaintext and to whoever asks: in a network that "

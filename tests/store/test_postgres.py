@@ -54,6 +54,27 @@ def setting(name: str) -> Callable[[CounterUnit], str]:
     return lambda tx: str(tx.connection.execute(text(f"SHOW {name}")).scalar_one())
 
 
+def test_AV_03_no_more_connections_are_opened_than_the_setting_allows(counter_url: str) -> None:
+    """However many units come at the same time, and whatever they do."""
+    database = open_database(counter_url, CounterUnit, connections=5)
+    database.write(partial(CounterUnit.add, name="a"))
+
+    def look(number: int) -> int:
+        run = database.write if number % 2 else database.read
+        ours = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'identity' AND datname = current_database()"
+        )
+        return int(run(lambda tx: tx.connection.execute(text(ours)).scalar_one()))
+
+    with ThreadPoolExecutor(16) as threads:
+        seen = max(threads.map(look, range(64)))
+
+    assert database.usage().limit == {"readers": 2, "writers": 3}
+    assert 1 < seen <= 5
+    assert set(database.usage().in_use.values()) == {0}
+    database.close()
+
+
 def test_two_units_in_each_others_way_both_succeed(database: Database) -> None:
     met = threading.Barrier(2)
     runs: list[str] = []

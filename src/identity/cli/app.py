@@ -95,7 +95,11 @@ def _options(
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="How many processes serve, each on a port of its own; PostgreSQL only.")
+    ] = 1,
+) -> None:
     """Start the service, and stop it with Ctrl+C or SIGTERM.
 
     An embedded SQLite is made and brought up to date by itself; with PostgreSQL, run `identity migrate` first.
@@ -106,6 +110,7 @@ def serve() -> None:
     IDENTITY_GRPC_ADDRESS=unix:/run/identity.sock identity serve
     IDENTITY_DATABASE_URL=postgresql://identity@db/identity IDENTITY_SECRET=… identity serve
     IDENTITY_MAIL_URL=smtp://relay.internal:587 identity serve
+    identity serve --workers 4        on ports 50051 to 50054
     """
     from identity.cli.output import plain_errors
     from identity.settings import load_settings
@@ -113,8 +118,12 @@ def serve() -> None:
     with plain_errors():
         settings = load_settings()
         from identity.cli import serve  # slow, and for nothing if the settings are refused
+        from identity.cli import workers as several
 
-        serve.run(settings)
+        if workers > 1:
+            several.run(settings, workers)
+        else:
+            serve.run(settings)
 
 
 @app.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
 import shutil
 import signal
 import sys
@@ -22,22 +24,27 @@ from identity.server import Service
 from identity.settings import Settings
 
 
-def run(settings: Settings) -> None:
-    """Serve until a signal comes."""
+def run(settings: Settings, worker: int = 0) -> None:
+    """Serve until a signal comes. A `worker` is one of several, from 1 on; it also ends when its parent is gone."""
     call_log = log.configure(level=settings.log_level)
     with settings_at_fault():
         service = Service(settings, log=call_log)
-    uvloop.run(_serve(service))
+    uvloop.run(_serve(service, worker))
 
 
-async def _serve(service: Service) -> None:
+async def _serve(service: Service, worker: int) -> None:
     stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask, number)
+    if worker and (parent := multiprocessing.parent_process()):
+        loop.add_reader(parent.sentinel, stop.leave, loop, parent.sentinel)
     try:
         await service.start()
-        _introduce(service, await asyncio.to_thread(lambda: service.open_setup_secret))
+        if worker > 1:
+            fact(f"Worker {worker}", f"{_listens(service)}, process {os.getpid()}")
+        else:
+            _introduce(service, await asyncio.to_thread(lambda: service.open_setup_secret))
         await stop.asked.wait()
         err.print(
             f"Stopping: calls in progress may finish, for up to {service.settings.shutdown_seconds:g} s. "

@@ -17,6 +17,11 @@ class Stop:
         self.asked = asyncio.Event()
         self._at = 0.0
 
+    def leave(self, loop: asyncio.AbstractEventLoop, gone: int) -> None:
+        """Note that the parent is gone, whose sentinel this is: nobody else would end this process."""
+        loop.remove_reader(gone)
+        self.asked.set()
+
     def ask(self, number: int) -> None:
         """Note a signal; the second one ends the process at once."""
         now = time.monotonic()

@@ -52,6 +52,8 @@ class KeyRing:
         if successor_due(stored, now):
             self._database.write(lambda tx: self._add(tx, now, at_once=False))
             stored = self._database.read(lambda tx: tx.signing_keys.all())
+            # Another process may have been faster, and its key signs from a moment after ours began.
+            now = self._clock()
         live = published(stored, now)
         self._opened = {row: self._opened.get(row) or self._open(row) for row in live}
         fresh = KeySet.at(now, self._opened.values())

@@ -116,8 +116,8 @@ def dialect_of(url: str) -> str:
     raise ValueError("the database URL starts with neither sqlite:// nor postgresql://")
 
 
-def open_database(url: str, transaction: Callable[[Connection], T]) -> Database[T]:
-    """Open the database of a `sqlite:///file` or `postgresql://…` URL.
+def open_database(url: str, transaction: Callable[[Connection], T], connections: int = 16) -> Database[T]:
+    """Open the database of a `sqlite:///file` or `postgresql://…` URL, the latter with so many connections at most.
 
     Connects on first use, so a service can start while its database is away. Raises ValueError for a
     URL of anything else.
@@ -129,4 +129,4 @@ def open_database(url: str, transaction: Callable[[Connection], T]) -> Database[
         return SqliteDatabase(url, transaction)
     from identity.store.postgres import PostgresDatabase
 
-    return PostgresDatabase(url, transaction)
+    return PostgresDatabase(url, transaction, readers=connections // 2, writers=connections - connections // 2)
