@@ -56,6 +56,7 @@ from identity.rpc.access import AccessPolicy
 from identity.rpc.accounts import AccountService
 from identity.rpc.auth import AuthService
 from identity.rpc.factors import FactorService
+from identity.rpc.handlers import add
 from identity.rpc.health import Health, enable_reflection
 from identity.rpc.invites import InviteService
 from identity.rpc.limits import server_options
@@ -264,12 +265,12 @@ class Service:
         server = grpc.aio.server(interceptors=[self._pipeline], options=server_options())
         auth = AuthService(self.world)
         session = SessionService(self.world, self._key_ring.jwks, self._recent, self._issuer, self._audience)
-        auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
-        session_service_pb2_grpc.add_SessionServiceServicer_to_server(session, server)
-        factor_service_pb2_grpc.add_FactorServiceServicer_to_server(FactorService(self.world), server)
-        invite_service_pb2_grpc.add_InviteServiceServicer_to_server(InviteService(self.world), server)
-        account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(self.world), server)
-        tenant_service_pb2_grpc.add_TenantServiceServicer_to_server(TenantService(self.world), server)
+        add(server, auth_service_pb2_grpc.add_AuthServiceServicer_to_server, auth)
+        add(server, session_service_pb2_grpc.add_SessionServiceServicer_to_server, session)
+        add(server, factor_service_pb2_grpc.add_FactorServiceServicer_to_server, FactorService(self.world))
+        add(server, invite_service_pb2_grpc.add_InviteServiceServicer_to_server, InviteService(self.world))
+        add(server, account_service_pb2_grpc.add_AccountServiceServicer_to_server, AccountService(self.world))
+        add(server, tenant_service_pb2_grpc.add_TenantServiceServicer_to_server, TenantService(self.world))
         await self._health.register(server)
         reflection = self.settings.reflection
         if reflection or (reflection is None and self.settings.is_local):

@@ -12,6 +12,9 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
+
+from identity.rpc.handlers import add
 
 _WHOLE_SERVER: Final = ""
 _REFLECTION: Final = "grpc.reflection.v1.ServerReflection"
@@ -29,7 +32,7 @@ class Health:
     async def register(self, server: grpc.aio.Server) -> None:
         """Adds the health service to a server that has not started."""
         await self.not_serving()
-        add_HealthServicer_to_server(self._servicer, server)
+        add(server, add_HealthServicer_to_server, self._servicer)
 
     async def serving(self) -> None:
         await self._set(HealthCheckResponse.SERVING)
@@ -56,8 +59,8 @@ def enable_reflection(services: Iterable[str], server: grpc.aio.Server) -> None:
     under that name too.
     """
     names = (*services, _HEALTH, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
     servicer: Any = reflection.aio.ReflectionServicer(names)
+    add(server, add_ServerReflectionServicer_to_server, servicer)
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=ServerReflectionRequest.FromString,
