@@ -155,10 +155,13 @@ class Running(Client):
         await self.auth.RequestPasswordReset(auth.RequestPasswordResetRequest(identifier=email, locale="en"))
         return await self.mailbox.token(email, sent + 1, subject="Choose a new password")
 
-    async def mails_sent(self, password: str = PASSWORD) -> None:
-        """Returns when every mail that was queued before has been dealt with; the password fits the preset."""
+    async def mails_sent(self, **fields: Any) -> None:
+        """Returns when every mail that was queued before has been dealt with.
+
+        `fields` are what the preset wants of somebody who registers.
+        """
         self.clock.advance(seconds=1)
-        await self.mailbox.wait(await self.registered(password=password))
+        await self.mailbox.wait(await self.registered(**fields))
 
     # What the database holds.
 

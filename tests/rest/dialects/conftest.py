@@ -44,16 +44,16 @@ async def speaking(
 
 
 @asynccontextmanager
-async def behind_tls(web: Web, product: str) -> AsyncIterator[Web]:
+async def behind_tls(web: Web, product: str, **settings: Any) -> AsyncIterator[Web]:
     """A container by itself, before the same service, whose front ends are elsewhere and come through a proxy."""
-    settings = load_rest_settings(
-        dialect=product,
-        upstream=web.service.service.address,
-        rest_address="127.0.0.1:0",
-        rest_trusted_proxies="127.0.0.1",
-        public_url="https://id.example.org",
-    )
-    container = Listener(settings)
+    defaults = {
+        "dialect": product,
+        "upstream": web.service.service.address,
+        "rest_address": "127.0.0.1:0",
+        "rest_trusted_proxies": "127.0.0.1",
+        "public_url": "https://id.example.org",
+    }
+    container = Listener(load_rest_settings(**{**defaults, **settings}))
     await container.start()
     try:
         async with web.another() as browser:
@@ -95,6 +95,16 @@ async def merchant(
     """The merchants' service. Its clock begins now: cookies live in browsers, which know the real time."""
     directory, clock = tmp_path_factory.mktemp("merchant"), ManualClock(datetime.now(UTC))
     async with speaking("merchant", fresh_database, directory, mailbox, clock=clock, cors_origins=LISTED) as web:
+        yield web
+
+
+@pytest_asyncio.fixture(scope="session")
+async def organization(
+    fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox
+) -> AsyncIterator[Web]:
+    """The organizations' service, likewise."""
+    directory, clock = tmp_path_factory.mktemp("organization"), ManualClock(datetime.now(UTC))
+    async with speaking("organization", fresh_database, directory, mailbox, clock=clock, cors_origins=LISTED) as web:
         yield web
 
 
