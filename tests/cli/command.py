@@ -60,13 +60,13 @@ class Serving:
 
 
 @contextmanager
-def serving(place: Path, *, workers: int = 1, **settings: str) -> Iterator[Serving]:
+def serving(place: Path, **settings: str) -> Iterator[Serving]:
     """A child that serves until the block ends, unless it was ended before."""
     settings = {"IDENTITY_DATA_DIR": str(place / "data"), "IDENTITY_GRPC_ADDRESS": free_address(), **settings}
     log = place / "log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "identity", "serve", *(["--workers", str(workers)] if workers > 1 else [])],
+            [sys.executable, "-m", "identity", "serve"],
             env=environment(settings),
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -87,7 +87,7 @@ def test_an_address_for_the_network_needs_tls_and_the_bootstrap_secret(
     port = free_address().rpartition(":")[2]
     authority = Authority(tmp_path)
     server, client, stranger = authority.sign("id.example.org"), authority.sign("backend"), Authority(tmp_path, "other")
-    settings: dict[str, Any] = {
+    settings = {
         "IDENTITY_GRPC_ADDRESS": f"0.0.0.0:{port}",
         "IDENTITY_TLS_CERTIFICATE": str(server.certificate),
         "IDENTITY_TLS_KEY": str(server.key),

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import pytest
 import typer
-from tests.cli.command import PATIENCE, call, serving
+from tests.cli.command import PATIENCE, call
 from tests.forks import FORKS
 from tests.postgres import migrated_database
 
@@ -56,23 +56,18 @@ def family(tmp_path: Path) -> Iterator[Family]:
         family.parent.join()
 
 
-def test_each_answers_on_a_port_of_its_own_and_all_end_well_on_sigterm(tmp_path: Path) -> None:
-    first, second = two_addresses()
-    settings = {f"IDENTITY_{name.upper()}": value for name, value in SETTINGS.items()}
-    with (
-        migrated_database() as url,
-        serving(tmp_path, workers=2, IDENTITY_DATABASE_URL=url, IDENTITY_GRPC_ADDRESS=first, **settings) as parent,
-    ):
-        await_health(second)
-        with grpc.insecure_channel(first) as one, grpc.insecure_channel(second) as other:
-            wish = auth.SetupRequest(email="g@example.org", password="a quiet river at dawn", tenant_name="Harbour")
-            AuthServiceStub(one).Setup(wish)
-            assert not AuthServiceStub(other).GetSetupStatus(auth.GetSetupStatusRequest()).needs_setup
+def test_each_answers_on_a_port_of_its_own_and_all_end_well_on_sigterm(family: Family) -> None:
+    first, second = family.addresses
+    with grpc.insecure_channel(first) as one, grpc.insecure_channel(second) as other:
+        wish = auth.SetupRequest(email="g@example.org", password="a quiet river at dawn", tenant_name="Harbour")
+        AuthServiceStub(one).Setup(wish)
+        assert not AuthServiceStub(other).GetSetupStatus(auth.GetSetupStatusRequest()).needs_setup
 
-        parent.signal(signal.SIGTERM)
-        code, rest = parent.end()
+    family.parent.terminate()
+    family.parent.join(PATIENCE)
 
-    assert (code, rest.count(STOPPED)) == (0, 2)
+    assert (family.parent.exitcode, family.output.count(STOPPED)) == (0, 2)
+    assert family.output.count("Identity ") == 1  # one introduces all of them
     assert [call("health", "--address", address).exit_code for address in (first, second)] == [1, 1]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,9 +13,11 @@ from urllib.request import Request, urlopen
 import pytest
 import pytest_asyncio
 from tests.conftest import FreshDatabase
+from tests.forks import FORKS
 from tests.mail.sink import closed_port
 from tests.mailbox import Mailbox
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, coming_from, new_email, outcome, outcomes, refused, running
+from tests.telemetry import bare
 from tests.telemetry.scraping import fetch, scrape
 
 from identity.domain.errors import ServiceUnavailable
@@ -199,15 +200,10 @@ def test_what_the_database_cannot_tell_is_left_out() -> None:
 
 def test_a_service_that_nobody_watches_loads_nothing_of_it(tmp_path: Path) -> None:
     """What is off costs nothing."""
-    script = """
-import sys
-from identity.server import Service
-from identity.settings import Settings
-Service(Settings(data_dir=sys.argv[1])).close()
-print([name for name in ("prometheus_client", "opentelemetry") if name in sys.modules])
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
-    )
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=bare.build, args=(tmp_path, theirs))
+    process.start()
+    theirs.close()
 
-    assert done.stdout == "[]\n"
+    assert ours.recv() == []
+    process.join()
