@@ -1,4 +1,4 @@
-"""Puts the HTTP doors together: the canonical API, health, documentation, and one dialect if asked."""
+"""Puts the HTTP doors together: the canonical API, health, documentation, the pages, and one dialect if asked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from identity.rest import canonical, health
 from identity.rest.dialect import load_dialect
 from identity.rest.docs import page
 from identity.rest.door import Door
+from identity.rest.pages import site
 from identity.rest.routing import Router
 from identity.rest.upstream import Upstream
 from identity.rest_settings import RestSettings
@@ -18,6 +19,7 @@ def build_app(settings: RestSettings, upstream: Upstream) -> Door:
         *canonical.endpoints(upstream),
         health.endpoint(upstream),
         *page.endpoints(settings.product_name, dialect),
+        *site.endpoints(settings),
         *(dialect.endpoints() if dialect else ()),
     ]
     roots = dict.fromkeys(dialect.roots, dialect.refuse) if dialect else {}

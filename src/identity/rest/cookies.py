@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.responses import Response
 
 from identity.rest.exchange import Exchange
+from identity.rest.origins import own_origins
 from identity.rest.refusals import PERMISSION_DENIED, Refusal
 from identity.rest_settings import RestSettings
 
@@ -47,7 +47,7 @@ def require_known_origin(exchange: Exchange) -> None:
     Raises a Refusal otherwise, also where no origin is told: browsers tell it with every call that changes something.
     """
     origin = exchange.header("origin")
-    if origin is None or (origin not in exchange.settings.cors_origins and origin not in _own_origins(exchange)):
+    if origin is None or (origin not in exchange.settings.cors_origins and origin not in own_origins(exchange)):
         raise Refusal(
             PERMISSION_DENIED,
             "This call has to come from a page of this site: send its Origin header.",
@@ -62,12 +62,3 @@ def refuse_foreign_origin(exchange: Exchange) -> None:
     """
     if exchange.header("origin") is not None:
         require_known_origin(exchange)
-
-
-def _own_origins(exchange: Exchange) -> tuple[str, ...]:
-    """The origin of the public URL; on this machine alone, also the address that was called."""
-    parts = urlsplit(exchange.settings.public_url)
-    own = f"{parts.scheme}://{parts.netloc}"
-    if exchange.settings.is_public:
-        return (own,)
-    return own, f"http://{exchange.headers.get('host', '')}"

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from identity.rest.client_address import ClientAddress
 from identity.rest.cors import Cors
 from identity.rest.exchange import ClientLeft, Exchange
+from identity.rest.origins import names_this_machine
 from identity.rest.refusals import INTERNAL, Refusal, invalid
 from identity.rest.routing import MethodNotAllowed, Router
 from identity.rest.upstream import Upstream
@@ -91,9 +92,17 @@ class Door:
             return endpoint.path, endpoint.refuse(self._internal())
 
     def _client(self, scope: Scope, headers: Headers) -> str | None:
-        """The client's address; None for somebody at this machine, where nobody else can come from (AZ-06)."""
+        """The client's address; None for somebody at this machine, where nobody else can come from (AZ-06).
+
+        Nor can a page of somebody else's, whose name is made to lead to this machine while a browser here shows it.
+        """
         peer = scope["client"][0] if scope.get("client") else ""
-        if self._behind_nobody and is_loopback(peer) and not any(name in headers for name in _FORWARDED):
+        if (
+            self._behind_nobody
+            and is_loopback(peer)
+            and names_this_machine(headers.get("host", ""))
+            and not any(name in headers for name in _FORWARDED)
+        ):
             return None
         return self._addresses.read(peer, headers.getlist("x-forwarded-for"))
 
