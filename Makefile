@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BASE ?= $(shell git rev-parse --quiet --verify main || git rev-parse --quiet --verify origin/main || echo HEAD)
 ARGS ?=
+IDENTITY_REST_ADDRESS ?= 127.0.0.1:8080
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,8 +26,8 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv with .venv/bin/identity in it; the others do it when needed
 
-run: setup ## start the service on SQLite, and say what to try next
-	@$(BIN)/identity serve
+run: setup ## start the service on SQLite with its HTTP door, and say what to try next
+	@IDENTITY_REST_ADDRESS=$(IDENTITY_REST_ADDRESS) $(BIN)/identity serve
 
 demo: setup ## start a throw-away service and walk a real client through it
 	@$(BIN)/identity demo

@@ -20,13 +20,15 @@ from identity_pb.v1.auth_service_pb2_grpc import AuthServiceStub
 
 
 def test_it_says_what_it_is_becomes_healthy_and_ends_well_on_sigterm(tmp_path: Path) -> None:
-    with serving(tmp_path, IDENTITY_MAIL_URL="smtp://somebody:hunter2@127.0.0.1:2525") as service:
+    http = free_address()
+    mail = "smtp://somebody:hunter2@127.0.0.1:2525"
+    with serving(tmp_path, IDENTITY_MAIL_URL=mail, IDENTITY_REST_ADDRESS=http) as service:
         said = service.introduction
         assert f"{service.address}, plaintext, for this machine only, reflection on" in said
         assert f"SQLite, {tmp_path}/data/identity.db" in said
         assert "smtp://127.0.0.1:2525\n" in said
         assert "standard\n\n" in said
-        assert "Nobody has set this place up yet." in said
+        assert f"Nobody has set this place up yet.\n  http://{http}/setup makes the first administrator" in said
         assert f"http://{service.address}/identity.v1.AuthService/GetSetupStatus" in said
         assert said.replace("\n", "").isprintable()  # no colours, since nobody looks
 

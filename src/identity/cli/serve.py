@@ -75,18 +75,21 @@ def _introduce(service: Service, bootstrap_secret: str | None) -> None:
     for name, meant in unknown_variables().items():
         fact("Ignored", f"{name} is no setting" + (f"; {meant} is" if meant else ""))
     if bootstrap_secret is not None:
-        _explain_setup(settings, bootstrap_secret)
+        _explain_setup(service, bootstrap_secret)
     _suggest(service.address, settings)
 
 
-def _explain_setup(settings: Settings, bootstrap_secret: str) -> None:
+def _explain_setup(service: Service, bootstrap_secret: str) -> None:
     out.print()
     heading("Nobody has set this place up yet.")
-    if settings.is_local:
-        out.print("  AuthService.Setup makes the first administrator, once for ever, for a caller on this machine.")
+    if service.http_address:
+        base = service.settings.public_url.rstrip("/") if service.settings.is_public else _http_url(service)
+        out.print(f"  {base}/setup makes the first administrator, once for ever. So does AuthService.Setup.")
     else:
-        out.print("  AuthService.Setup makes the first administrator, once for ever, with this bootstrap secret:")
-        out.print(Text(f"  {bootstrap_secret}", style="bold green"))
+        out.print("  AuthService.Setup makes the first administrator, once for ever.")
+    # A container in front may well be where others come from, though only this machine reaches the service itself.
+    out.print("  On this machine it just works; from anywhere else, with this bootstrap secret:")
+    out.print(Text(f"  {bootstrap_secret}", style="bold green"))
 
 
 def _suggest(address: str, settings: Settings) -> None:
@@ -129,8 +132,11 @@ def _listens_for_http(service: Service) -> str:
     settings = service.settings
     if not service.http_address:
         return "off (IDENTITY_REST_ADDRESS=127.0.0.1:8080 turns it on)"
-    scheme = "https" if settings.rest_certificate else "http"
-    return f"{scheme}://{service.http_address}, dialect {settings.mounted_dialect}"
+    return f"{_http_url(service)}, dialect {settings.mounted_dialect}"
+
+
+def _http_url(service: Service) -> str:
+    return f"{'https' if service.settings.rest_certificate else 'http'}://{service.http_address}"
 
 
 def _database(settings: Settings) -> str:
