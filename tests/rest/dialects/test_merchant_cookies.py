@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from tests.rest.dialects.conftest import LISTED, behind_tls
-from tests.rest.dialects.merchants import PASSWORD, claims, login, proven, registered
+from tests.rest.dialects.merchants import PASSWORD, claims, login, registered
 from tests.rest.web import Web
 
 
@@ -94,7 +94,7 @@ async def test_SE_07_a_bearer_counts_nothing_where_a_cookie_is_asked_for(app: We
 
 async def test_SE_08_a_browser_has_one_session_for_each_of_its_users(front: Web) -> None:
     """The header picks among them, and one that signs out leaves the other."""
-    first, second = [await proven(front, await manager(front)) for _ in range(2)]
+    first, second = [await login(front, await registered(front)) for _ in range(2)]
 
     for answer in (first, second):
         refreshed = await front.call("POST", "/auth/refresh-token", headers=of(answer))
@@ -108,8 +108,8 @@ async def test_SE_08_a_browser_has_one_session_for_each_of_its_users(front: Web)
 async def test_SE_08_Z_16_another_users_id_gets_nothing_and_does_nothing(front: Web, merchant: Web) -> None:
     """Not with one's own cookie under its own name, nor under the other's; and one's own session goes on."""
     async with merchant.another() as others:
-        other = await proven(others, await manager(others))
-    mine = await proven(front, await manager(front))
+        other = await login(others, await registered(others))
+    mine = await login(front, await registered(front))
     my_cookie = front.client.cookies[f"refreshToken-{mine['data']['user']['id']}"]
 
     refusals = [await front.call("POST", "/auth/refresh-token", headers=of(other), status=401)]
@@ -141,11 +141,10 @@ async def test_Z_13_the_challenge_is_taken_as_bearer_too(front: Web) -> None:
 
 
 async def test_Z_13_an_access_token_is_no_challenge_and_a_challenge_no_access_token(front: Web) -> None:
-    email = await manager(front)
-    token = (await proven(front, email))["token"]
+    token = (await login(front, await registered(front)))["token"]
 
     refused = await front.call("POST", "/auth/otp", {"otp": "123456"}, bearer=token, status=401)
-    await login(front, email)
+    await login(front, await manager(front))
     challenge = front.client.cookies["otpValidationToken"]
 
     assert refused["code"] == "TOKEN_INVALID"
