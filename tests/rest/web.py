@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,9 @@ from tests.running import PASSWORD, Running, new_email
 
 from identity.domain.throttles import SOURCE_FAILURES
 from identity.store.tables import throttles
+
+# httpx looks for it at every step, and to search all of the path for what is not there takes longer than the step.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 
 class Web:

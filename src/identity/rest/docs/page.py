@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -32,16 +34,19 @@ _html = Environment(
 
 def endpoints(product_name: str, dialect: Dialect | None) -> Iterable[Endpoint]:
     """The page and the document of the canonical API, and of the dialect that is served."""
-    style = files("identity.rest.docs").joinpath("style.css").read_bytes()
-    canonical = openapi.canonical()
+    canonical = cache(openapi.canonical)
     links = [("/docs", "Identity"), *([(f"/docs/{dialect.name}", dialect.title)] if dialect else [])]
-    yield Endpoint("GET", "/openapi.json", _told(_json(canonical)))
-    yield Endpoint("GET", "/docs", _told(_page(canonical, product_name, links, "/openapi.json")))
-    yield Endpoint("GET", "/docs/style.css", _told((style, "text/css; charset=utf-8")))
+    yield Endpoint("GET", "/openapi.json", _told(lambda: _json(canonical())))
+    yield Endpoint("GET", "/docs", _told(lambda: _page(canonical(), product_name, links, "/openapi.json")))
+    yield Endpoint("GET", "/docs/style.css", _told(_style))
     if dialect is not None:
-        document, path = openapi.of_dialect(dialect), f"/docs/{dialect.name}"
-        yield Endpoint("GET", f"{path}/openapi.json", _told(_json(document)))
-        yield Endpoint("GET", path, _told(_page(document, product_name, links, f"{path}/openapi.json")))
+        document, path = cache(partial(openapi.of_dialect, dialect)), f"/docs/{dialect.name}"
+        yield Endpoint("GET", f"{path}/openapi.json", _told(lambda: _json(document())))
+        yield Endpoint("GET", path, _told(lambda: _page(document(), product_name, links, f"{path}/openapi.json")))
+
+
+def _style() -> tuple[bytes, str]:
+    return files("identity.rest.docs").joinpath("style.css").read_bytes(), "text/css; charset=utf-8"
 
 
 def _page(document: dict[str, Any], product_name: str, links: list[tuple[str, str]], source: str) -> tuple[bytes, str]:
@@ -55,12 +60,14 @@ def _json(document: dict[str, Any]) -> tuple[bytes, str]:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
 
 
-def _told(content: tuple[bytes, str]) -> Callable[[Exchange], Awaitable[Response]]:
-    """What is the same for everybody and as long as the process runs."""
-    body, media_type = content
+def _told(make: Callable[[], tuple[bytes, str]]) -> Callable[[Exchange], Awaitable[Response]]:
+    """What is the same for everybody and as long as the process runs; made when somebody first asks, since it takes a
+    while and most processes are never asked."""
+    content = cache(make)
     headers = {"cache-control": _KEPT, "content-security-policy": _CSP}
 
     async def answer(exchange: Exchange) -> Response:
+        body, media_type = await asyncio.to_thread(content)
         return Response(body, media_type=media_type, headers=headers)
 
     return answer
