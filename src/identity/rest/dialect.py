@@ -10,7 +10,7 @@ from posixpath import commonpath
 from typing import Any, Literal, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 from starlette.responses import JSONResponse, Response
 
@@ -23,6 +23,17 @@ class Body(BaseModel):
     """What a product's clients send. What else they send is left alone, as their own backends did; types are strict."""
 
     model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_surrogates(cls, value: object) -> object:
+        """What JSON can escape and UTF-8 cannot hold, and so no message of the contract (N-50)."""
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("The value has to be a string without lone surrogates") from None
+        return value
 
 
 class CamelBody(Body):

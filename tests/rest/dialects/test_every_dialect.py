@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -62,6 +63,15 @@ async def test_every_refusal_has_the_shape_of_the_product(name: str, tmp_path: P
         ]
 
     assert statuses == [404, 405, 415, 413, 400, 400, 400]
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+async def test_N_50_a_string_that_is_no_text_is_refused_by_the_name_of_its_field(name: str, tmp_path: Path) -> None:
+    path, body = WELL_FORMED[name]
+    async with _alone(name, tmp_path) as client:
+        for field in body:
+            answer = await client.post(path, content=json.dumps({**body, field: "\ud800"}), headers=JSON)
+            assert (answer.status_code, f'"field":"{field}"' in answer.text) == (400, True)
 
 
 @pytest.mark.parametrize("name", DIALECTS)

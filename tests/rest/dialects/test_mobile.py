@@ -274,6 +274,7 @@ async def test_PW_07_a_temporary_password_gets_no_tokens(mobile: Web, admin: str
 async def test_who_belongs_to_several_tenants_enters_the_first(launch: Launch) -> None:
     """The document has one at most, and no way to ask for another."""
     service = await launch(preset="mobile", policy={"roles": WITH_COMPANIES}, rest_address="127.0.0.1:0")
+    await service.registered()  # so that numbers of accounts and memberships differ
     email, one, two = await in_two(service)
     assert one.session.tenant.name < two.session.tenant.name
     async with browsing(service) as web:

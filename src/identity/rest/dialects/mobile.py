@@ -18,11 +18,13 @@ from identity_pb.v1 import resources_pb2 as resources
 
 class SignIn(Body):
     identifier: str
+    """Une adresse e-mail, ou un numéro de téléphone avec son indicatif."""
     password: str
     device_type: str | None = None
     device_name: str | None = None
     device_os: str | None = None
     device_fingerprint: str | None = None
+    """Le même à chaque étape d'une connexion."""
 
 
 class CodeWish(Body):
@@ -31,9 +33,12 @@ class CodeWish(Body):
 
 class SignInWithCode(SignIn):
     otp: str
+    """Les 6 chiffres du code."""
 
 
 class Account(Reply):
+    """Le compte, champ par champ comme l'application le connaît."""
+
     failed_attempts: int
     id: int
     uuid: str
@@ -61,6 +66,8 @@ class Account(Reply):
 
 
 class SignedIn(Reply):
+    """Les jetons de la session, et le compte."""
+
     status: Literal[200]
     access_token: str
     refresh_token: str
@@ -68,24 +75,31 @@ class SignedIn(Reply):
 
 
 class CodeAsked(Reply):
+    """Le mot de passe est bon ; il manque le code."""
+
     status: Literal[200]
     message: str
     two_factor_required: Literal[True]
 
 
 class SignedInOrCodeAsked(RootModel[SignedIn | CodeAsked]):
-    pass
+    """Les jetons, ou la demande d'un code."""
 
 
 class CodeSent(Reply):
+    """Toujours la même réponse."""
+
     status: Literal[201]
     message: str
 
 
 class Error(Reply):
+    """Un refus."""
+
     status: int
     message: str
     code: str
+    """La raison, telle que le contrat la nomme."""
     errors: list[Fault] | None = None
 
 
@@ -201,7 +215,8 @@ REFUSED = {400: "Requête invalide", 401: "Identifiants invalides", 403: "Compte
 
 DIALECT = Dialect(
     name="mobile",
-    title="Authentification",
+    title="Mobile",
+    about="Toutes les opérations liées à la connexion à un compte d'utilisateur.",
     refuse=refuse,
     failure=Error,
     operations=(

@@ -198,6 +198,7 @@ _WRONG: Final = "Wrong current password"
 DIALECT = Dialect(
     name="salon",
     title="Salon",
+    about="Authentication: the first setup, staff with their passwords, sessions and push devices.",
     refuse=shapes.refuse,
     failure=shapes.Failure,
     also_at=("/auth",),

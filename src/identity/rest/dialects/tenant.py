@@ -223,6 +223,7 @@ _LINK: Final = Parameter("token", "query", "The token of the mail; looking at it
 DIALECT = Dialect(
     name="tenant",
     title="Tenant",
+    about="Authentication: companies with their people, invitations, sessions and passwords.",
     refuse=shapes.refuse,
     failure=shapes.Failure,
     operations=(
