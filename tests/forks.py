@@ -10,5 +10,14 @@ import multiprocessing
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["__main__", "tests.child", "tests.store.children", "tests.warm", "alembic.command", "identity.store.postgres"]
+    [
+        "__main__",
+        "tests.child",
+        "tests.store.children",
+        "tests.cli.command",
+        "tests.warm",
+        "alembic.command",
+        "identity.cli.serve",
+        "identity.store.postgres",
+    ]
 )

@@ -37,10 +37,15 @@ CASES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _log_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What serves configures the log of its process, which is the tests' here."""
+    monkeypatch.setattr(log, "configure", lambda **_: log.log_call)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_refused_with_what_to_do(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, advice = CASES[case]
-    monkeypatch.setattr(log, "configure", lambda **_: log.log_call)
     monkeypatch.setenv("IDENTITY_DATA_DIR", str(tmp_path / "data"))
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -80,18 +85,20 @@ def test_another_secret_than_before_is_told(tmp_path: Path, monkeypatch: pytest.
     assert call("migrate").exit_code == 0
     assert call("keys", "rotate").exit_code == 0
 
-    done = child("serve", IDENTITY_DATA_DIR=str(tmp_path), IDENTITY_SECRET="b" * 32)
+    monkeypatch.setenv("IDENTITY_SECRET", "b" * 32)
+    done = call("serve")
 
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "another secret" in done.stderr
 
 
-def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
+def test_a_database_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is wrong with the settings as such, hence another exit code."""
-    url = "postgresql://identity:hunter2@127.0.0.1:1/identity"
+    monkeypatch.setenv("IDENTITY_DATABASE_URL", "postgresql://identity:hunter2@127.0.0.1:1/identity")
+    monkeypatch.setenv("IDENTITY_SECRET", "x" * 32)
 
-    done = child("serve", IDENTITY_DATABASE_URL=url, IDENTITY_SECRET="x" * 32)
+    done = call("serve")
 
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert "out of reach" in done.stderr.splitlines()[-1]
     assert "hunter2" not in done.stderr

@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from tests.certificates import Authority, Pair
-from tests.cli.command import call, free_address, serving
+from tests.cli.command import call, free_address, serving, serving_from_cold
 
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1.auth_service_pb2_grpc import AuthServiceStub
@@ -22,7 +22,7 @@ from identity_pb.v1.auth_service_pb2_grpc import AuthServiceStub
 def test_it_says_what_it_is_becomes_healthy_and_ends_well_on_sigterm(tmp_path: Path) -> None:
     http = free_address()
     mail = "smtp://somebody:hunter2@127.0.0.1:2525"
-    with serving(tmp_path, IDENTITY_MAIL_URL=mail, IDENTITY_REST_ADDRESS=http) as service:
+    with serving_from_cold(tmp_path, IDENTITY_MAIL_URL=mail, IDENTITY_REST_ADDRESS=http) as service:
         said = service.introduction
         assert f"{service.address}, plaintext, for this machine only, reflection on" in said
         assert f"SQLite, {tmp_path}/data/identity.db" in said
