@@ -1,14 +1,14 @@
-"""A server in a process of its own, driven over its standard input: `python -m benchmarks.child '<json>'`.
+"""A server in a process of its own, driven over a pipe.
 
-It prints its address, then answers each line with its CPU time so far, and ends with its input.
+It tells its address, then answers whatever it is sent with its CPU time so far, and ends with the pipe.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import resource
-import sys
+from contextlib import suppress
+from multiprocessing.connection import Connection
 
 import uvloop
 
@@ -21,13 +21,13 @@ from identity.settings import load_rest_settings, load_settings
 from identity.store import migrate
 
 
-async def _serve_echo() -> None:
+async def _serve_echo(pipe: Connection) -> None:
     server, address = await echo.start()
-    await _answer(address)
+    await _answer(address, pipe)
     await server.stop(None)
 
 
-async def _serve_identity(order: Order) -> None:
+async def _serve_identity(order: Order, pipe: Connection) -> None:
     settings = load_settings(
         data_dir=order.data_dir,
         database_url=order.database_url,
@@ -42,33 +42,34 @@ async def _serve_identity(order: Order) -> None:
     service = Service(settings, bcrypt_cost=order.bcrypt_cost, log=configure(json=True))
     await service.start()
     await asyncio.to_thread(people.seed, service.world, order.people)
-    await _answer(service.address)
+    await _answer(service.address, pipe)
     await service.stop()
 
 
-async def _serve_http(order: Order) -> None:
+async def _serve_http(order: Order, pipe: Connection) -> None:
     configure(json=True)
     listener = Listener(load_rest_settings(rest_address="127.0.0.1:0", upstream=order.upstream))
     await listener.start()
-    await _answer(listener.address)
+    await _answer(listener.address, pipe)
     await listener.stop()
 
 
-async def _answer(address: str) -> None:
+async def _answer(address: str, pipe: Connection) -> None:
     """Say where the server listens, then how much CPU it has used, as often as asked."""
 
     def talk() -> None:
-        print(address, flush=True)
-        for _ in sys.stdin:
-            usage = resource.getrusage(resource.RUSAGE_SELF)
-            print(json.dumps([usage.ru_utime, usage.ru_stime]), flush=True)
+        pipe.send(address)
+        with suppress(EOFError):
+            while pipe.recv():
+                usage = resource.getrusage(resource.RUSAGE_SELF)
+                pipe.send((usage.ru_utime, usage.ru_stime))
 
     await asyncio.to_thread(talk)
 
 
-if __name__ == "__main__":
-    given = Order(**json.loads(sys.argv[1]))
-    if given.upstream:
-        uvloop.run(_serve_http(given))
+def run(order: Order, pipe: Connection) -> None:
+    """Be what was ordered until nobody is at the other end."""
+    if order.upstream:
+        uvloop.run(_serve_http(order, pipe))
     else:
-        uvloop.run(_serve_identity(given) if given.database_url else _serve_echo())
+        uvloop.run(_serve_identity(order, pipe) if order.database_url else _serve_echo(pipe))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
+
+# One process imports everything, and the servers are forked from it.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["benchmarks.child"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +50,15 @@ class Server:
     def __init__(self, order: Order) -> None:
         self._errors = Path(order.data_dir) / "stderr"
         self._errors.parent.mkdir(parents=True)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("IDENTITY_")}
-        with self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.child", json.dumps(asdict(order))],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment,
-                text=True,
-            )
+        self._pipe, theirs = _FORKS.Pipe()
+        self._process = _FORKS.Process(target=_serve, args=(order, theirs, self._errors), daemon=True)
+        self._process.start()
+        theirs.close()
 
     @cached_property
     def address(self) -> str:
         """Where it listens; waits until it does. Raises RuntimeError with its last words if it never will."""
-        return self._read()
+        return str(self._receive())
 
     def __enter__(self) -> Self:
         return self
@@ -69,28 +66,33 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._pipe.close()
+        self._process.join(20)
+        self._process.kill()
+        self._process.join()
 
     @property
     def cpu(self) -> Cpu:
         """What it has computed so far."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("cpu\n")
-        self._process.stdin.flush()
-        return Cpu(*json.loads(self._read()))
+        self._pipe.send("cpu")
+        return Cpu(*self._receive())
 
-    def _read(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
-        if not line:
-            raise RuntimeError("a server ended early:\n" + self._errors.read_text(errors="replace")[-4000:])
-        return line
+    def _receive(self) -> Any:
+        try:
+            return self._pipe.recv()
+        except EOFError:
+            raise RuntimeError("a server ended early:\n" + self._errors.read_text(errors="replace")[-4000:]) from None
+
+
+def _serve(order: Order, pipe: Connection, errors: Path) -> None:
+    """What runs in the child."""
+    from benchmarks import child
+
+    for name in [name for name in os.environ if name.startswith("IDENTITY_")]:
+        del os.environ[name]
+    with errors.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    child.run(order, pipe)
 
 
 @contextmanager
