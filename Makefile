@@ -40,7 +40,7 @@ migrate: setup ## bring the schema of the database up to date
 # What was compiled once serves all the processes that the tests start, whatever the surroundings say of bytecode.
 test: setup ## run the tests; ARGS="-k refresh" runs some of them
 	$(call title,Tests)
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: fresh contract lint types imports test ## everything that must hold before a commit, in this order
 
