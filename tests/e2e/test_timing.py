@@ -5,13 +5,12 @@ indistinguishable by the Mann-Whitney test (|z| < 3), and their medians less tha
 and by the time that this process had a processor. Whatever else runs on this machine blurs the first and hardly the
 second: by the clock, 5 % count as a difference if they are more than chance makes of so wide a spread. If 200 pairs
 leave anything open, up to 600 are made, and all of them count: what is noise gets smaller, what is a difference gets
-clearer. IDENTITY_TEST_PAIRS says how many there are at a time; a long run makes 2000.
+clearer. IDENTITY_TEST_PAIRS says how many there are at a time, else `tests.effort`.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -23,12 +22,13 @@ from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
+from tests.effort import effort
 from tests.mailbox import Mailbox
 from tests.running import WRONG_PASSWORD, Running, new_email, outcome, running
 
 from identity_pb.v1 import auth_service_pb2 as pb
 
-PAIRS = int(os.environ.get("IDENTITY_TEST_PAIRS", "200"))
+PAIRS = effort(200, 2000, "IDENTITY_TEST_PAIRS")
 NAMES = 25
 Call = Callable[[str], Awaitable[object]]
 

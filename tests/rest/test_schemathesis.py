@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, Phase, given, settings
+from tests.effort import effort
 from tests.mailbox import Mailbox
 from tests.rest.web import browsing
 from tests.running import running
 
 from identity.rest.docs.openapi import canonical
 
-EXAMPLES = int(os.environ.get("IDENTITY_TEST_EXAMPLES", "5"))
+EXAMPLES = effort(5, 200, "IDENTITY_TEST_EXAMPLES")
 DOCUMENT = canonical()
 # A stream does not end by itself; tests of its own read it.
 OPERATIONS = {
