@@ -12,7 +12,6 @@ import base64
 import hmac
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
-import structlog
 
 from identity.crypto import common_passwords, one_time_tokens
 from identity.crypto.access_tokens import AccessTokens
@@ -37,7 +35,6 @@ from identity.crypto.vault import Vault
 from identity.domain.auth.setup import needs_setup
 from identity.domain.authentication import authenticate, learn_revocations
 from identity.domain.authorization import authorize
-from identity.domain.errors import ServiceUnavailable
 from identity.domain.housekeeping import sweep
 from identity.domain.mails import Channel
 from identity.domain.notices import resolve_request
@@ -72,6 +69,7 @@ from identity.store.database import Database, open_database
 from identity.store.observed import ObservedDatabase
 from identity.store.transaction import Transaction
 from identity.telemetry.telemetry import Telemetry
+from identity.tending import Chore, Tending
 from identity_pb.v1 import (
     account_service_pb2_grpc,
     auth_service_pb2_grpc,
@@ -102,15 +100,11 @@ PASSWORD_CHANGE_ONLY = frozenset(
 )
 """What a session may call that was opened with a temporary password (PW-07)."""
 
-LEARN_EVERY = 0.25
-"""Seconds between two looks at the feed of ended sessions: a quarter of what SE-04 allows."""
-
 LEARN_KEYS_EVERY = 2.0
 """Seconds between two looks at the service keys: how soon a new one works and a revoked one does not."""
 
 LOAD_KEYS_EVERY = 15.0
 """Seconds between two looks at the signing keys: an emergency drop is everywhere within a minute (JW-04)."""
-
 
 SWEEP_EVERY = 600.0
 """Seconds between two removals of what nobody will ask for again."""
@@ -148,22 +142,6 @@ async def start_mount(mount: Mount) -> None:
         raise SettingsInvalid(str(error)) from None
 
 
-class Chore:
-    """Something to do now and then; the first time after one interval."""
-
-    def __init__(self, do: Callable[[], object], every: float) -> None:
-        self.do = do
-        self._every = every
-        self._next: float | None = None
-
-    def due(self, now: float) -> bool:
-        """Whether it is time; if so, the next time is one interval from `now`."""
-        is_due = self._next is not None and now >= self._next
-        if is_due or self._next is None:
-            self._next = now + self._every
-        return is_due
-
-
 class Service:
     """One process of the service. `address` is where it listens once started."""
 
@@ -172,7 +150,6 @@ class Service:
     ) -> None:
         """Build everything and touch nothing yet. `bcrypt_cost` is for tests, which may go below the floor."""
         self.settings = settings
-        self._log = structlog.get_logger("identity.server")
         self._telemetry = Telemetry(settings)
         keyring = Keyring(settings.master_secret(), settings.other_secrets())
         self._vault = Vault(keyring)
@@ -249,8 +226,17 @@ class Service:
         )
         self._health = Health(SERVICES)
         self._server: grpc.aio.Server | None = None
-        self._tending: asyncio.Task[None] | None = None
         self._mount: Mount | None = None
+        self._tending = Tending(
+            lambda: learn_revocations(self.world),
+            (
+                Chore("service keys", lambda: learn_service_keys(self.world), LEARN_KEYS_EVERY),
+                Chore("signing keys", self._key_ring.load, LOAD_KEYS_EVERY),
+                Chore("sweep", lambda: sweep(self.world), SWEEP_EVERY),
+            ),
+            self._health.serving,
+            self._health.not_serving,
+        )
         self.address = ""
 
     def close(self) -> None:
@@ -293,7 +279,7 @@ class Service:
         if self._mount is not None:
             await start_mount(self._mount)
         self.dispatcher.start()
-        self._tending = asyncio.create_task(self._tend())
+        self._tending.start()
 
     def _prepare(self) -> None:
         settings = self.settings
@@ -347,43 +333,11 @@ class Service:
     def _wake_mail(self, channel: Channel) -> None:
         self.dispatcher.wake(channel)
 
-    async def _tend(self) -> None:
-        """Learn of sessions that ended elsewhere and of new keys; not ready while the database is away."""
-        ready = True
-        chores = (
-            Chore(lambda: learn_service_keys(self.world), LEARN_KEYS_EVERY),
-            Chore(self._key_ring.load, LOAD_KEYS_EVERY),
-            Chore(lambda: sweep(self.world), SWEEP_EVERY),
-        )
-        while True:
-            await asyncio.sleep(LEARN_EVERY)
-            try:
-                await asyncio.to_thread(learn_revocations, self.world)
-                for chore in chores:
-                    if chore.due(self.world.monotonic()):
-                        await asyncio.to_thread(chore.do)
-            except ServiceUnavailable:
-                if ready:
-                    self._log.error("the database is out of reach: not ready")
-                    await self._health.not_serving()
-                ready = False
-            except Exception:
-                self._log.exception("tending failed")
-            else:
-                if not ready:
-                    self._log.warning("the database is back: ready")
-                    await self._health.serving()
-                ready = True
-
     # Down.
 
     async def stop(self) -> None:
         """Say that the end is near, let calls finish, put leases back, close (F-18)."""
         await self._health.draining()
-        if self._tending is not None:
-            self._tending.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._tending
         if self._mount is not None:
             await self._mount.stop()
         # What comes is refused and streams end, whose clients go on elsewhere: calls have the whole grace to finish.
@@ -393,6 +347,7 @@ class Service:
         await self._pipeline.close()
         await self._lane.close()
         await asyncio.to_thread(self.dispatcher.stop, self.settings.shutdown_seconds)
+        await self._tending.stop()
         await asyncio.to_thread(self._telemetry.stop)
         await asyncio.to_thread(self._database.close)
 
