@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 
 
@@ -62,6 +62,26 @@ class Http2:
         raw = request.SerializeToString()
         self._writer.write(frame(DATA, END_STREAM, stream, b"\0" + len(raw).to_bytes(4, "big") + raw))
         return stream
+
+    def reset(self, stream: int) -> None:
+        """Takes a call back."""
+        self._writer.write(frame(RST_STREAM, 0, stream, (8).to_bytes(4, "big")))
+
+    def ping(self) -> None:
+        self._writer.write(frame(PING, 0, 0, bytes(8)))
+
+    def open_window(self, stream: int, by: int) -> None:
+        """Lets the server send so many bytes more; until then it may send 65535."""
+        for number in (0, stream):
+            self._writer.write(frame(WINDOW_UPDATE, 0, number, by.to_bytes(4, "big")))
+
+    def messages(self, stream: int) -> list[bytes]:
+        """What a stream has told as a whole so far."""
+        data, found = self.data[stream], []
+        while len(data) >= 5 and len(data) >= (end := 5 + int.from_bytes(data[1:5], "big")):
+            found.append(data[5:end])
+            data = data[end:]
+        return found
 
     async def drain(self) -> None:
         await self._writer.drain()

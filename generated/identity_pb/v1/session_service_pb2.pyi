@@ -974,7 +974,9 @@ class WatchRevocationsResponse(_message.Message):
     SNAPSHOT_COMPLETE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """cursor goes on after this message when the stream breaks."""
+    """cursor goes on when the stream breaks here: nothing is missed, and some of what was told may be told again. In a
+    snapshot it begins the snapshot again.
+    """
     snapshot: _builtins.bool
     """snapshot is true until snapshot_complete has been sent; what is not in the snapshot can be forgotten."""
     @_builtins.property

@@ -263,9 +263,10 @@ class SessionServiceServicer:
         snapshot: every revocation that an unexpired token could still be under, then snapshot_complete.
 
         Errors:
-        - UNAUTHENTICATED (UNAUTHENTICATED): there is no known service key.
+        - UNAUTHENTICATED (UNAUTHENTICATED): there is no known service key, or it was revoked since.
         - PERMISSION_DENIED (PERMISSION_DENIED): the service key lacks the scope `session:watch`.
-        - SERVICE_UNAVAILABLE (UNAVAILABLE): the server is shutting down; call again with the last cursor.
+        - SERVICE_UNAVAILABLE (UNAVAILABLE): the server is shutting down, cannot learn of revocations itself, or was
+        read too slowly; call again with the last cursor, of another server if there is one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

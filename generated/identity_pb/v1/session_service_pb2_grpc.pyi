@@ -141,9 +141,10 @@ class SessionServiceStub:
     snapshot: every revocation that an unexpired token could still be under, then snapshot_complete.
 
     Errors:
-      - UNAUTHENTICATED (UNAUTHENTICATED): there is no known service key.
+      - UNAUTHENTICATED (UNAUTHENTICATED): there is no known service key, or it was revoked since.
       - PERMISSION_DENIED (PERMISSION_DENIED): the service key lacks the scope `session:watch`.
-      - SERVICE_UNAVAILABLE (UNAVAILABLE): the server is shutting down; call again with the last cursor.
+      - SERVICE_UNAVAILABLE (UNAVAILABLE): the server is shutting down, cannot learn of revocations itself, or was
+        read too slowly; call again with the last cursor, of another server if there is one.
     """
 
 @_typing.type_check_only
@@ -259,9 +260,10 @@ class SessionServiceAsyncStub(SessionServiceStub):
     snapshot: every revocation that an unexpired token could still be under, then snapshot_complete.
 
     Errors:
-      - UNAUTHENTICATED (UNAUTHENTICATED): there is no known service key.
+      - UNAUTHENTICATED (UNAUTHENTICATED): there is no known service key, or it was revoked since.
       - PERMISSION_DENIED (PERMISSION_DENIED): the service key lacks the scope `session:watch`.
-      - SERVICE_UNAVAILABLE (UNAVAILABLE): the server is shutting down; call again with the last cursor.
+      - SERVICE_UNAVAILABLE (UNAVAILABLE): the server is shutting down, cannot learn of revocations itself, or was
+        read too slowly; call again with the last cursor, of another server if there is one.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -452,9 +454,10 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         snapshot: every revocation that an unexpired token could still be under, then snapshot_complete.
 
         Errors:
-          - UNAUTHENTICATED (UNAUTHENTICATED): there is no known service key.
+          - UNAUTHENTICATED (UNAUTHENTICATED): there is no known service key, or it was revoked since.
           - PERMISSION_DENIED (PERMISSION_DENIED): the service key lacks the scope `session:watch`.
-          - SERVICE_UNAVAILABLE (UNAVAILABLE): the server is shutting down; call again with the last cursor.
+          - SERVICE_UNAVAILABLE (UNAVAILABLE): the server is shutting down, cannot learn of revocations itself, or was
+            read too slowly; call again with the last cursor, of another server if there is one.
         """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

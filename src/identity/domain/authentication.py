@@ -42,6 +42,11 @@ def check_not_ended(world: World, claims: AccessClaims) -> None:
     """Raises SessionRevoked for a session that has ended, ServiceUnavailable while that cannot be known."""
     if world.revoked.covers(claims.session_id, claims.issued_at):
         raise SessionRevoked()
+    check_fresh(world)
+
+
+def check_fresh(world: World) -> None:
+    """Raises ServiceUnavailable while this process's view of ended sessions is too old to vouch for anybody."""
     learned_at = world.revoked.learned_at
     if learned_at is None or world.monotonic() - learned_at > STALE_AFTER.total_seconds():
         raise ServiceUnavailable(retry_after=1)
@@ -59,19 +64,26 @@ def live_session(tx: Transaction, caller: Caller, now: datetime) -> Session:
 
 
 def learn_revocations(world: World) -> None:
-    """Bring this process's view of ended sessions up to date; to be called at least once a second (SE-04)."""
+    """Bring this process's view of ended sessions up to date; to be called at least once a second (SE-04).
+
+    Several looks may overlap, as they do when one of them waits for a database that is away.
+    """
     begun = world.monotonic()
     now = world.clock()
-    learned_until = world.revoked.learned_until
-    if learned_until is None:
-        since = now - world.policy.lifetimes.access_token - timedelta(minutes=2)
-    else:
-        # From the last look on, however long ago that was; a clock that was set back counts as well.
-        since = min(now, learned_until) - OVERLAP
+    since, learned_until = oldest_that_counts(world, now), world.revoked.learned_until
+    # From the last look on, however long ago that was. But after a clock was set back all over again: what had expired
+    # by the wrong time was forgotten, and may be live (F-10).
+    if learned_until is not None and learned_until <= now:
+        since = learned_until - OVERLAP
 
     def learn(tx: Transaction) -> None:
         world.revoked.learn(tx.revocations.since(since))
 
     world.database.read(learn)
     world.revoked.forget(now)
-    world.revoked.learned_at, world.revoked.learned_until = begun, now
+    world.revoked.learned(begun, now)
+
+
+def oldest_that_counts(world: World, now: datetime) -> datetime:
+    """The moment before which no revocation can matter: every access token of that time has expired."""
+    return now - world.policy.lifetimes.access_token - timedelta(minutes=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -38,7 +39,7 @@ class RevokedSessions:
 
     Kept complete by `learn`: at once for what this process revokes, by a poll for the rest.
     `learned_at` is the monotonic second at which the last poll began, so that a reader can refuse once that is too old,
-    and `learned_until` the same moment on the wall clock, from which the next poll goes on.
+    and `learned_until` the same moment on the wall clock, from which the next poll goes on. Safe from several threads.
     """
 
     def __init__(self) -> None:
@@ -66,10 +67,24 @@ class RevokedSessions:
         for listener in list(self._listeners) if fresh else ():
             listener(fresh)
 
+    def learned(self, at: float, until: datetime) -> None:
+        """Note that a poll which began then has been taken in; one that was overtaken by a later one tells no news."""
+        if self.learned_at is None or at > self.learned_at:
+            self.learned_at, self.learned_until = at, until
+
+    def since(self, at: datetime, now: datetime) -> list[Revocation]:
+        """What ended at `at` or later and may still be asked about at `now`, in the order in which it was learned."""
+        return [end for end in list(self._ends.values()) if end.at >= at and end.expires_at > now]
+
     def listen(self, listener: Callable[[list[Revocation]], None]) -> Callable[[], None]:
         """Have `listener` told of everything new, from whatever thread learns it; call the result to end that."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def stop() -> None:
+            with suppress(ValueError):  # it was stopped before
+                self._listeners.remove(listener)
+
+        return stop
 
     def forget(self, now: datetime) -> None:
         """Drop those of which no access token can be live any more."""

@@ -88,6 +88,14 @@ class Call:
         self.span: CallSpan | None = None
         self.traceparent: str | None = None
 
+    def prove(self) -> None:
+        """Proves what the access of the method asks for: afresh, each time that a stream is about to tell more."""
+        self.caller = self.service = None
+        if self.access.needs_caller:
+            self.prove_caller()
+        elif self.access.needs_service:
+            self.prove_service()
+
     def prove_caller(self) -> Caller:
         """Gives the holder of the access token, who may call this method as far as the session's scope goes."""
         if self.caller is None:

@@ -197,6 +197,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                     await self._runner.permit(call)
                 async with aclosing(method(request, context)) as replies:
                     async for reply in replies:
+                        call.prove()  # who has lost the right since is told nothing more
                         stream.is_writing = True
                         await context.write(reply)
                         stream.is_writing = False
@@ -235,10 +236,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _receive(self, call: Call, raw: bytes, from_bytes: Callable[[bytes], Message]) -> Message:
         request = parse(raw, from_bytes)
-        if call.access.needs_caller:
-            call.prove_caller()
-        elif call.access.needs_service:
-            call.prove_service()
+        call.prove()
         validate(request, len(raw))
         return request
 
