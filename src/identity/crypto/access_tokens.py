@@ -37,14 +37,16 @@ class KeySet:
     def at(cls, now: datetime, keys: Iterable[SigningKey]) -> KeySet:
         """Picks what `now` asks for: the youngest key that may sign, and all that are published.
 
-        Raises `LookupError` when none may sign.
+        A node whose clock is behind signs with the first key that is to come, where there is no other: the one that a
+        node ahead of it made a moment ago (F-10). Raises `LookupError` when none may sign.
         """
         keys = list(keys)
-        signing = [key for key in keys if key.signs_from <= now < key.signs_until]
-        if not signing:
+        due = [key for key in keys if key.signs_from <= now < key.signs_until]
+        coming = [key for key in keys if now < key.signs_from]
+        if not due and not coming:
             raise LookupError("no key may sign at this moment")
         return cls(
-            signing=max(signing, key=lambda key: key.signs_from),
+            signing=max(due, key=_signs_from) if due else min(coming, key=_signs_from),
             verifying={key.kid: key.public_key for key in keys if now < key.published_until},
         )
 
@@ -157,6 +159,10 @@ class AccessTokens:
                 extra=MappingProxyType(claims),  # what is left
             ),
         )
+
+
+def _signs_from(key: SigningKey) -> datetime:
+    return key.signs_from
 
 
 def _text(value: object) -> str:

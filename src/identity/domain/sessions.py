@@ -103,7 +103,8 @@ def classify(session: Session, counter: int, now: datetime, grace: timedelta) ->
         return Presented.CURRENT
     if counter > session.counter:
         return Presented.AHEAD
-    recent = session.refreshed_at is not None and now < session.refreshed_at + grace
+    # A clock that was set back since does not make the moment last (F-10); one that is a little behind does no harm.
+    recent = session.refreshed_at is not None and abs(now - session.refreshed_at) < grace
     return Presented.PARENT_IN_GRACE if counter == session.counter - 1 and recent else Presented.REUSED
 
 

@@ -269,7 +269,8 @@ class Dispatcher:
         self._log.error("nothing leaves", next_try_in_s=wait.total_seconds(), failure=str(failure))
 
     def _is_paused(self) -> bool:
-        return self._resume_at is not None and self._clock() < self._resume_at
+        # A pause that would be longer than any was begun by a clock that was wrong (F-10).
+        return self._resume_at is not None and timedelta(0) < self._resume_at - self._clock() <= _LONGEST_PAUSE
 
 
 def _told(failure: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,12 @@ from identity.store.tables import Utc, throttles
 
 # Housekeeping leaves alone what has not ended, so that a password which is disabled until its reset stays so.
 _FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
+# How far the clocks of two nodes may be apart without anybody's being wrong.
+_SKEW = timedelta(seconds=5)
 _failures = select(throttles.c.charges).where(throttles.c.key == bindparam("key"))
+_ahead = (throttles.c.key == bindparam("bucket")) & (throttles.c.charged_at > bindparam("latest"))
+_charged_ahead = select(throttles.c.charged_at, throttles.c.until).where(_ahead, throttles.c.until != _FOR_EVER)
+_begin_anew = update(throttles).where(_ahead).values(charged_at=bindparam("at"), until=bindparam("end"))
 _clear = delete(throttles).where(throttles.c.key == bindparam("bucket"))
 _refund = (
     update(throttles)
@@ -44,8 +49,16 @@ class Throttles:
     def _charge(self, statement: ReturningInsert[Any], values: dict[str, Any], budget: str) -> bool:
         charged = self._connection.execute(statement, values).first() is not None
         if not charged:
+            self._begin_anew(values["bucket"], values["now"])
             self._on_refusal(budget)
         return charged
+
+    def _begin_anew(self, key: bytes, now: datetime) -> None:
+        """Let the time of a budget that was used up by a clock which was ahead begin now, and so end (F-10)."""
+        row = self._connection.execute(_charged_ahead, {"bucket": key, "latest": now + _SKEW}).first()
+        if row is not None:
+            values = {"bucket": key, "latest": now + _SKEW, "at": now, "end": now + (row.until - row.charged_at)}
+            self._connection.execute(_begin_anew, values)
 
     def refund(self, key: bytes) -> None:
         self._connection.execute(_refund, {"bucket": key})
