@@ -13,14 +13,13 @@ _TICK = 0.01
 class Stopwatch:
     """Runs while it is used as a context.
 
-    A thread that only ever sleeps tells how long it had to wait for its turn each time. Everybody else waited about as
-    long, so that `seconds` leaves it out; `elapsed` is what the clock on the wall says.
+    A thread that only ever sleeps notes how long it had to wait for its turn each time. Everybody else waited about as
+    long at that moment, so that it is left out of what is measured.
     """
 
     def __init__(self) -> None:
         self._begun = monotonic()
-        self._stalled = 0.0
-        self._ended: float | None = None
+        self._stalls: list[tuple[float, float]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -32,19 +31,24 @@ class Stopwatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._ended = monotonic()
         self._stop.set()
 
     @property
-    def elapsed(self) -> float:
-        return (self._ended or monotonic()) - self._begun
-
-    @property
     def seconds(self) -> float:
-        return self.elapsed - min(self._stalled, self.elapsed)
+        """What has passed so far."""
+        return self.between(self._begun, monotonic())
+
+    def between(self, begun: float, ended: float) -> float:
+        """What passed between two moments of the monotonic clock."""
+        stalled = sum(
+            min(at, ended) - max(at - stall, begun) for at, stall in self._stalls if begun < at < ended + stall
+        )
+        return max(0.0, ended - begun - max(0.0, stalled))
 
     def _run(self) -> None:
         while not self._stop.is_set():
             begun = monotonic()
             sleep(_TICK)
-            self._stalled += max(0.0, monotonic() - begun - _TICK)
+            ended = monotonic()
+            if ended - begun > 2 * _TICK:
+                self._stalls.append((ended, ended - begun - _TICK))

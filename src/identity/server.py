@@ -218,6 +218,7 @@ class Service:
             # The container in this process calls over a Unix socket, and says who the client is.
             sources=SourceReader((*settings.trusted_proxies, *(("unix",) if settings.rest_address else ()))),
             lane=self._lane,
+            is_away=lambda: self._database.is_away,
             threads=settings.threads,
             deadlines={"/identity.v1.SessionService/RefreshSession": 3.0},
             log=log,

@@ -63,3 +63,14 @@ def test_a_success_closes_it_for_all(breaker: Breaker) -> None:
         breaker.failed()
     breaker.succeeded()
     assert breaker.admit() is False
+
+
+def test_one_silence_is_an_outage(breaker: Breaker, clock: Clock) -> None:
+    """Also where it is the last of several failures: the pause begins with the first that opened it."""
+    breaker.failed(silent=True)
+    clock.now += PAUSE / 2
+    breaker.failed(silent=True)
+    with pytest.raises(ServiceUnavailable):
+        breaker.admit()
+    clock.now += PAUSE / 2
+    assert breaker.admit() is True

@@ -8,9 +8,9 @@ from time import monotonic
 
 import pytest
 from tests.postgres import REPLICATED, Cluster
+from tests.relay import Relay
 from tests.store.counters import CounterUnit, counter_table, create_counters, value_of
 from tests.store.load import Load
-from tests.store.relay import Relay
 
 from identity.domain.errors import ServiceUnavailable
 from identity.store.database import Database, open_database

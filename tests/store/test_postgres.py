@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 from tests.postgres import shared_cluster
+from tests.relay import Relay
 from tests.store.counters import CounterUnit, value_of
-from tests.store.relay import Relay
 
 from identity.domain.errors import ServiceUnavailable
 from identity.store.breaker import THRESHOLD

@@ -27,7 +27,7 @@ from identity.rpc.errors import CODES, Answer, InternalError, to_answer
 from identity.rpc.exempt import wrap_exempt
 from identity.rpc.log import CallLog, describe, log_call
 from identity.rpc.requests import parse, validate
-from identity.rpc.running import Authorize, Runner, refuse
+from identity.rpc.running import Authorize, Away, Runner, refuse
 from identity.rpc.source import SourceReader
 from identity.rpc.work import RETRY_SECONDS, Gate, Lane, Threads, TimeLimit, Work, is_hashing
 
@@ -76,6 +76,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         restricted: frozenset[str] = frozenset(),
         sources: SourceReader,
         lane: Lane | None = None,
+        is_away: Away = lambda: False,
         threads: int = 8,
         waiting: int = 64,
         in_flight: int = 512,
@@ -95,7 +96,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._policy = policy
         self._proofs = Proofs(authenticate, authenticate_service, restricted)
         self._arrivals = Arrivals(sources)
-        self._runner = Runner(Threads(threads, waiting), lane, authorize, deadline)
+        self._runner = Runner(Threads(threads, waiting), lane, authorize, is_away, deadline)
         self._calls = Gate(in_flight)
         self._hashing = Gate(in_flight)  # of their own: sign-ins that wait for a hash keep nobody else out (AV-01)
         self._streams = Gate(streams)

@@ -11,15 +11,18 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from identity.domain.callers import Caller
-from identity.domain.errors import PermissionDenied
+from identity.domain.errors import PermissionDenied, ServiceUnavailable
 from identity.rpc.caller import Call
-from identity.rpc.work import Lane, Threads, Work, is_hashing, recall_of
+from identity.rpc.work import RETRY_SECONDS, Lane, Threads, Work, is_hashing, recall_of
 
 Authorize = Callable[[Caller, str], None]
 """Raises `PermissionDenied` unless the caller's role grants `resource:action` in the active tenant.
 
 Runs in a thread, right before the method, and may ask the database.
 """
+
+Away = Callable[[], bool]
+"""Says whether the database is known to be out of reach. Fast, without I/O."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Start = Callable[[Call, Message, Context], Work]
@@ -33,10 +36,13 @@ def refuse(caller: Caller, permission: str) -> None:
 class Runner:
     """Starts servicer methods. `lane` absent, methods that hash run in the threads like all others."""
 
-    def __init__(self, threads: Threads, lane: Lane | None, authorize: Authorize, seconds: float) -> None:
+    def __init__(
+        self, threads: Threads, lane: Lane | None, authorize: Authorize, is_away: Away, seconds: float
+    ) -> None:
         self._threads = threads
         self._lane = lane
         self._authorize = authorize
+        self._is_away = is_away
         self._seconds = seconds
 
     def starter(self, method: Callable[..., Any]) -> Start:
@@ -88,8 +94,14 @@ class Runner:
     def _start_in_lane(
         self, lane: Lane, method: Callable[..., Any], call: Call, request: Message, context: Context
     ) -> Work:
-        work = partial(self._call, method, call, request, context)
+        work = partial(self._call_in_lane, method, call, request, context)
         return Work.start(lane.run(call.network or "local", work))
+
+    def _call_in_lane(self, method: Callable[..., Any], call: Call, request: Message, context: Context) -> Any:
+        # Its threads are few: nobody in it waits to see whether the database is back, with the others behind (F-11).
+        if self._is_away():
+            raise ServiceUnavailable(retry_after=RETRY_SECONDS)
+        return self._call(method, call, request, context)
 
     def _call(self, method: Callable[..., Any], call: Call, request: Message, context: Context) -> Any:
         """Runs in a thread: the method, unless everybody has left while it was queued."""

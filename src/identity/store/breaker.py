@@ -8,7 +8,8 @@ from time import monotonic
 
 from identity.domain.errors import ServiceUnavailable
 
-# Failures in a row, with no success anywhere in between, that mean an outage. One slow statement is none.
+# Failures in a row, with no success anywhere in between, that mean an outage. One slow statement is none; but one
+# server that said nothing in all the time there was is, or callers who wait for each other would each find it out anew.
 THRESHOLD = 3
 # While it is open, one caller per pause is let through to look; so the service is back within a pause.
 PAUSE = 0.5
@@ -36,10 +37,11 @@ class Breaker:
             self._next_look = now + PAUSE
             return True
 
-    def failed(self) -> None:
+    def failed(self, *, silent: bool = False) -> None:
         with self._lock:
-            self._failures += 1
-            if self._failures == THRESHOLD:
+            was_open = self.is_open
+            self._failures = max(self._failures + 1, THRESHOLD if silent else 0)
+            if self.is_open and not was_open:
                 self._next_look = self._clock() + PAUSE
 
     def succeeded(self) -> None:

@@ -54,6 +54,11 @@ class Database(ABC, Generic[T]):
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it is known to be out of reach, so that whoever comes now would only wait for that answer."""
+        return False
+
     @abstractmethod
     def read(self, fn: Callable[[T], R], /) -> R:
         """Run a unit that writes nothing. Each of its statements sees what is committed when it starts."""

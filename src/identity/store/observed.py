@@ -51,6 +51,10 @@ class ObservedDatabase(Database[T]):
     def dialect(self) -> str:
         return self._database.dialect
 
+    @property
+    def is_away(self) -> bool:
+        return self._database.is_away
+
     def read(self, fn: Callable[[T], R], /) -> R:
         return self._watch(self._database.read, self._begin("read", fn))
 

@@ -60,6 +60,10 @@ class PostgresDatabase(Database[T]):
     def dialect(self) -> str:
         return "postgresql"
 
+    @property
+    def is_away(self) -> bool:
+        return self._breaker.is_open
+
     def read(self, fn: Callable[[T], R], /) -> R:
         def run(lease: Lease[BoundedConnection]) -> R:
             unit = self._transaction(lease.connection)
@@ -160,7 +164,7 @@ class PostgresDatabase(Database[T]):
         except DomainError:
             raise
         except Exception as error:
-            self._breaker.failed()
+            self._breaker.failed(silent=_is_silent(error))
             verdict = judge(error)
             failure = outward(error, verdict)
             raise failure from failure.__cause__
@@ -170,8 +174,8 @@ class PostgresDatabase(Database[T]):
     ) -> Verdict:
         """Undo what a failed unit did, and keep its connection if it is still good."""
         verdict = judge(error, reading=pool is self._readers)
-        if isinstance(_driver_error(error), NoAnswerError):
-            self._breaker.failed()
+        if _is_silent(error):
+            self._breaker.failed(silent=True)
         if verdict in (Verdict.LOST, Verdict.STALE):
             pool.forget(lease)
             return verdict
@@ -205,6 +209,11 @@ def _commit(driver: BoundedConnection) -> None:
         if judge(error) is Verdict.LOST:
             raise CommitInDoubtError(str(error)) from None
         raise
+
+
+def _is_silent(error: BaseException) -> bool:
+    """Whether the server said nothing at all, which it does not do because of one statement."""
+    return isinstance(_driver_error(error), NoAnswerError | psycopg.errors.ConnectionTimeout)
 
 
 def _driver_error(error: BaseException) -> object:
