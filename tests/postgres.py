@@ -114,6 +114,13 @@ class Cluster:
             self._server.send_signal(signal.SIGQUIT)
         self._server.wait()
 
+    def kill(self) -> None:
+        """kill -9 of the server; what it had started goes with it."""
+        self._server.kill()
+        self._server.wait()
+        # What it would have removed by itself, and the caretaker waits for.
+        (self.directory / "data" / "postmaster.pid").unlink()
+
     def freeze(self) -> None:
         """Stop every process of the server where it is: it accepts connections and never answers."""
         with psycopg.connect(self.url()) as connection:

@@ -49,13 +49,13 @@ class Line:
         self._tick = tick
 
     async def call(self, method: Any, request: Any, access_token: str | None = None) -> Any:
-        """The answer. Raises Refused, or Gone when there is none."""
+        """The answer. Raises Refused, or Gone when there is none: from nobody, or from a service without a database."""
         self._tick()
         try:
             return await method(request, metadata=bearer(access_token) if access_token else None, timeout=15)
         except grpc.aio.AioRpcError as error:
             refusal = Refusal(error)
-            if refusal.code is grpc.StatusCode.UNAVAILABLE and not refusal.reason:
+            if refusal.code is grpc.StatusCode.UNAVAILABLE and refusal.reason in ("", "SERVICE_UNAVAILABLE"):
                 raise Gone from None
             raise Refused(refusal) from None
         finally:
