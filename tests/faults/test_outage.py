@@ -106,7 +106,7 @@ async def test_F_11_an_outage_is_told_as_what_it_is_and_ends_when_it_ends(place:
 
 async def test_F_11_AV_01_sign_ins_do_not_learn_of_an_outage_one_after_the_other(place: Place) -> None:
     """They share a few threads: one waits for the database, the others for it, and who comes later for nobody."""
-    async with probing(place.client, place.seats[-3:], pause=0.05, mix=[Seat.sign_in]) as probes:
+    async with probing(place.client, place.seats[-3:], pause=0.2, mix=[Seat.sign_in]) as probes:
         with Stopwatch() as watch:
             await probes.succeed(0)
             place.relay.swallow()

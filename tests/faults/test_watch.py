@@ -31,6 +31,7 @@ from identity_pb.v1 import session_service_pb2 as pb
 
 WATCH = "/identity.v1.SessionService/WatchRevocations"
 _numbers = count(1)
+told_from_memory = pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True)
 
 
 def backend(*nodes: Running) -> Metadata:
@@ -71,6 +72,7 @@ async def test_N_02_a_snapshot_that_breaks_off_is_begun_again(nodes: Nodes) -> N
     assert again.messages[-1].HasField("snapshot_complete")
 
 
+@told_from_memory
 async def test_N_02_a_batch_that_breaks_off_is_told_again(launch: Launch) -> None:
     """A node that was away learns much at once, and old at that: a cursor in the middle skips none of it."""
     one = await launch()
@@ -91,6 +93,7 @@ async def test_N_02_a_batch_that_breaks_off_is_told_again(launch: Launch) -> Non
     assert not again.messages[-1].HasField("snapshot_complete")  # it went on, and did not begin again
 
 
+@told_from_memory
 async def test_AV_02_a_node_that_cannot_know_ends_its_streams_and_claims_nothing(launch: Launch) -> None:
     """While a node is cut off, its heartbeats move no cursor past what it has learned; then it sends watchers away."""
     one = await launch()
@@ -154,6 +157,7 @@ async def test_JW_05_a_key_that_is_revoked_is_told_nothing_more(nodes: Nodes) ->
     assert session_id not in watch.told
 
 
+@told_from_memory
 async def test_F_18_a_node_that_drains_sends_its_watchers_on(launch: Launch) -> None:
     """The stream ends with UNAVAILABLE before the node is gone, and its cursor goes on at the other."""
     one = await launch()
@@ -171,15 +175,15 @@ async def test_F_18_a_node_that_drains_sends_its_watchers_on(launch: Launch) -> 
     assert session_id in elsewhere.told
 
 
-@pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True)  # it is told from memory
+@told_from_memory
 async def test_F_15_a_watcher_that_stands_still_is_cut_off_and_comes_back(launch: Launch) -> None:
     """Whoever does not read fills no memory; the cursor of the last message read brings back all the rest."""
     node = await launch()
     key, ended = backend(node), set[str]()
-    async with Http2.to(node.service.address) as slow:
+    async with Http2.to(node.service.address, window=4096) as slow:
         stream = slow.call(WATCH, pb.WatchRevocationsRequest(), key)
         await until(lambda: slow.messages(stream))
-        for _ in range(5):
+        for _ in range(4):
             ended |= await end_many(node, LONGEST_QUEUE // 2 + 1)
         slow.open_window(stream, 2**30)
         await slow.end_of(stream)

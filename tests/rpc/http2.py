@@ -24,11 +24,12 @@ class Http2:
 
     @classmethod
     @asynccontextmanager
-    async def to(cls, address: str) -> AsyncIterator[Http2]:
+    async def to(cls, address: str, window: int = 65535) -> AsyncIterator[Http2]:
+        """Connects. The server may send `window` bytes on each stream unasked."""
         host, _, port = address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         connection = cls(reader, writer)
-        writer.write(PREFACE + frame(SETTINGS, 0, 0, b""))
+        writer.write(PREFACE + frame(SETTINGS, 0, 0, (4).to_bytes(2, "big") + window.to_bytes(4, "big")))
         reading = asyncio.create_task(connection._read())
         try:
             yield connection
@@ -71,7 +72,7 @@ class Http2:
         self._writer.write(frame(PING, 0, 0, bytes(8)))
 
     def open_window(self, stream: int, by: int) -> None:
-        """Lets the server send so many bytes more; until then it may send 65535."""
+        """Lets the server send so many bytes more."""
         for number in (0, stream):
             self._writer.write(frame(WINDOW_UPDATE, 0, number, by.to_bytes(4, "big")))
 
