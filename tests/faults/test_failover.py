@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -20,8 +19,8 @@ from tests.crash.post import Gone, Post
 from tests.crash.recovery import together
 from tests.crash.settling import settle
 from tests.crash.whole import halves
+from tests.effort import LONG, SEED
 from tests.faults.probes import watching_health
-from tests.long import LONG
 from tests.mail.sink import running
 from tests.postgres import REPLICATED, Cluster
 from tests.stopwatch import Stopwatch
@@ -30,7 +29,7 @@ from identity.store import migrate
 
 RETURN_SECONDS = 5.0
 PEOPLE = 40 if LONG else 8
-SEED = int(os.environ.get("IDENTITY_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
+
 POLICY = {"max_sessions": 1000, "lifetimes": {"refresh_grace": "PT60S"}}
 
 _log = logging.getLogger(__name__)

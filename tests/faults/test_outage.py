@@ -13,8 +13,8 @@ import grpc
 import pytest
 import pytest_asyncio
 from tests.child import Child, child
+from tests.effort import LONG
 from tests.faults.probes import Seat, probing, watching_health
-from tests.long import LONG
 from tests.mailbox import Mailbox
 from tests.postgres import Cluster
 from tests.relay import Relay
