@@ -223,6 +223,7 @@ async def test_Z_11_password_and_code_fail_alike(mobile: Web) -> None:
     await mobile.call("POST", "/api/v1/auth/2fa/verify", {**credentials(email), "otp": code})
 
 
+@pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True, scope="session")  # no database has a say
 @pytest.mark.parametrize("otp", ["12345", "1234567", "12 456", "abcdef", "１２３４５６", ""])
 async def test_Z_09_a_code_has_six_digits_and_another_one_costs_nothing(mobile: Web, otp: str) -> None:
     refused = await mobile.call("POST", "/api/v1/auth/2fa/verify", {**credentials(new_email()), "otp": otp}, status=400)
@@ -271,6 +272,7 @@ async def test_PW_07_a_temporary_password_gets_no_tokens(mobile: Web, admin: str
     assert (refused["code"], "provisoire" in refused["message"]) == ("PASSWORD_CHANGE_REQUIRED", True)
 
 
+@pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True, scope="session")  # no database has a say
 async def test_who_belongs_to_several_tenants_enters_the_first(launch: Launch) -> None:
     """The document has one at most, and no way to ask for another."""
     service = await launch(preset="mobile", policy={"roles": WITH_COMPANIES}, rest_address="127.0.0.1:0")
@@ -286,6 +288,7 @@ async def test_who_belongs_to_several_tenants_enters_the_first(launch: Launch) -
     assert answer["account"]["accountable_type"] == "User"
 
 
+@pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True, scope="session")  # no database has a say
 @pytest.mark.parametrize(
     ("body", "fields"),
     [

@@ -47,6 +47,7 @@ async def test_Z_06_a_short_password_is_told_by_the_wizards_own_name_of_the_fiel
     assert [fault["field"] for fault in opened.seen["weak"]["fields"]] == ["admin_password"]
 
 
+@pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True, scope="session")  # no database has a say
 @pytest.mark.parametrize(
     ("change", "at_fault"),
     [

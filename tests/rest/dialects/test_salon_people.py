@@ -181,6 +181,7 @@ async def test_Z_22_a_device_token_moves_to_who_registers_it(salon: Web, opened:
     assert await devices(salon, two) == []
 
 
+@pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True, scope="session")  # no database has a say
 @pytest.mark.parametrize(
     ("device", "at_fault"),
     [

@@ -62,6 +62,7 @@ async def test_Z_24_a_taken_address_or_name_is_409_without_saying_which(tenant: 
     assert answers[0].json() == {"message": "Email or company name already exists", "code": "ALREADY_REGISTERED"}
 
 
+@pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True, scope="session")  # no database has a say
 @pytest.mark.parametrize(
     ("change", "at_fault"),
     [
@@ -155,6 +156,7 @@ async def test_Z_04_an_unknown_tenant_is_a_wrong_password(tenant: Web) -> None:
     await tenant.call("POST", "/auth/login", right)
 
 
+@pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True, scope="session")  # no database has a say
 async def test_Z_04_where_slugs_are_public_an_unknown_tenant_is_404(launch: Launch) -> None:
     service = await launch(preset="tenant", policy={"tells_unknown_tenants": True}, rest_address="127.0.0.1:0")
     async with browsing(service, event_hooks={"response": [conforming(load_dialect("tenant"))]}) as web:
