@@ -133,6 +133,7 @@ class AuthServiceServicer:
 
         Errors:
         - SETUP_DONE (FAILED_PRECONDITION): somebody was faster.
+        - EMAIL_TAKEN (ALREADY_EXISTS): an account has the address.
         - BOOTSTRAP_SECRET_INVALID (PERMISSION_DENIED): the caller is not on the same machine and did not send
         the right secret.
         - PASSWORD_TOO_SHORT (INVALID_ARGUMENT): the policy asks for more code points.
@@ -216,7 +217,10 @@ class AuthServiceServicer:
         Errors:
         - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
         - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-        - TENANT_NOT_FOUND (NOT_FOUND): the tenant was not among the choices.
+        - TENANT_NOT_FOUND (NOT_FOUND): the tenant was not among the choices, or is suspended by now.
+        - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more.
+        - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
+        - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,8 +249,10 @@ class AuthServiceServicer:
         - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is older than 10 minutes or had 5 wrong tries.
         - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
         - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-        - INVALID_CREDENTIALS (UNAUTHENTICATED): password and code were sent together, and one of them is wrong
-        or no challenge waits.
+        - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more; or password and code were sent
+        together, and one of them is wrong or no challenge waits.
+        - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
+        - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
         - RATE_LIMITED (RESOURCE_EXHAUSTED): the account's budget of codes is spent, or the source tried too
         often.
         """

@@ -49,6 +49,7 @@ class AuthServiceStub:
 
     Errors:
       - SETUP_DONE (FAILED_PRECONDITION): somebody was faster.
+      - EMAIL_TAKEN (ALREADY_EXISTS): an account has the address.
       - BOOTSTRAP_SECRET_INVALID (PERMISSION_DENIED): the caller is not on the same machine and did not send
         the right secret.
       - PASSWORD_TOO_SHORT (INVALID_ARGUMENT): the policy asks for more code points.
@@ -112,7 +113,10 @@ class AuthServiceStub:
     Errors:
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-      - TENANT_NOT_FOUND (NOT_FOUND): the tenant was not among the choices.
+      - TENANT_NOT_FOUND (NOT_FOUND): the tenant was not among the choices, or is suspended by now.
+      - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more.
+      - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
+      - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
     """
     SendOtp: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.SendOtpRequest, _auth_service_pb2.SendOtpResponse]
     """SendOtp mails a new sign-in code to the address on file and kills the older one. The answer is the same when
@@ -133,8 +137,10 @@ class AuthServiceStub:
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is older than 10 minutes or had 5 wrong tries.
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-      - INVALID_CREDENTIALS (UNAUTHENTICATED): password and code were sent together, and one of them is wrong
-        or no challenge waits.
+      - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more; or password and code were sent
+        together, and one of them is wrong or no challenge waits.
+      - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
+      - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
       - RATE_LIMITED (RESOURCE_EXHAUSTED): the account's budget of codes is spent, or the source tried too
         often.
     """
@@ -223,6 +229,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     Errors:
       - SETUP_DONE (FAILED_PRECONDITION): somebody was faster.
+      - EMAIL_TAKEN (ALREADY_EXISTS): an account has the address.
       - BOOTSTRAP_SECRET_INVALID (PERMISSION_DENIED): the caller is not on the same machine and did not send
         the right secret.
       - PASSWORD_TOO_SHORT (INVALID_ARGUMENT): the policy asks for more code points.
@@ -286,7 +293,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Errors:
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-      - TENANT_NOT_FOUND (NOT_FOUND): the tenant was not among the choices.
+      - TENANT_NOT_FOUND (NOT_FOUND): the tenant was not among the choices, or is suspended by now.
+      - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more.
+      - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
+      - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
     """
     SendOtp: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SendOtpRequest, _auth_service_pb2.SendOtpResponse]  # type: ignore[assignment]
     """SendOtp mails a new sign-in code to the address on file and kills the older one. The answer is the same when
@@ -307,8 +317,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is older than 10 minutes or had 5 wrong tries.
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-      - INVALID_CREDENTIALS (UNAUTHENTICATED): password and code were sent together, and one of them is wrong
-        or no challenge waits.
+      - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more; or password and code were sent
+        together, and one of them is wrong or no challenge waits.
+      - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
+      - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
       - RATE_LIMITED (RESOURCE_EXHAUSTED): the account's budget of codes is spent, or the source tried too
         often.
     """
@@ -406,6 +418,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           - SETUP_DONE (FAILED_PRECONDITION): somebody was faster.
+          - EMAIL_TAKEN (ALREADY_EXISTS): an account has the address.
           - BOOTSTRAP_SECRET_INVALID (PERMISSION_DENIED): the caller is not on the same machine and did not send
             the right secret.
           - PASSWORD_TOO_SHORT (INVALID_ARGUMENT): the policy asks for more code points.
@@ -499,7 +512,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
           - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
           - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-          - TENANT_NOT_FOUND (NOT_FOUND): the tenant was not among the choices.
+          - TENANT_NOT_FOUND (NOT_FOUND): the tenant was not among the choices, or is suspended by now.
+          - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more.
+          - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
+          - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
         """
 
     @_abc_1.abstractmethod
@@ -532,8 +548,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
           - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is older than 10 minutes or had 5 wrong tries.
           - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
           - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-          - INVALID_CREDENTIALS (UNAUTHENTICATED): password and code were sent together, and one of them is wrong
-            or no challenge waits.
+          - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more; or password and code were sent
+            together, and one of them is wrong or no challenge waits.
+          - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
+          - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
           - RATE_LIMITED (RESOURCE_EXHAUSTED): the account's budget of codes is spent, or the source tried too
             often.
         """

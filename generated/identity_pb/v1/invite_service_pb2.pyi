@@ -606,7 +606,7 @@ class AcceptInviteResponse(_message.Message):
     MFA_CHALLENGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def session(self) -> _resources_pb2.SessionResult:
-        """session is a finished sign-in; with a bearer its tokens hold no refresh token."""
+        """session is a finished sign-in."""
 
     @_builtins.property
     def mfa_challenge(self) -> _resources_pb2.MfaChallenge:

@@ -165,7 +165,8 @@ class InviteServiceServicer:
 
     def AcceptInvite(self, request, context):
         """AcceptInvite joins the tenant. Without a bearer it makes an account for the invited address, which is proven by
-        that, and signs in. With a bearer the invited account joins and its session moves to the tenant.
+        that, and signs in. With a bearer the invited account joins, and a session in the tenant takes the place of the
+        present one. Whatever is refused keeps the invitation.
 
         Errors:
         - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
@@ -175,8 +176,11 @@ class InviteServiceServicer:
         - SIGN_IN_REQUIRED (UNAUTHENTICATED): the address has an account, which must sign in to accept.
         - INVITE_EMAIL_MISMATCH (PERMISSION_DENIED): the bearer is another account than the invited.
         - ALREADY_MEMBER (ALREADY_EXISTS): the account belongs to the tenant already.
-        - MFA_REQUIRED (FAILED_PRECONDITION): the role needs a second factor that the bearer's session has not
-        proven.
+        - MFA_REQUIRED (FAILED_PRECONDITION): the role needs a second factor, or the account has one, which the
+        bearer's session has not proven.
+        - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more, or the tenant is suspended.
+        - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked.
+        - PASSWORD_CHANGE_REQUIRED (PERMISSION_DENIED): the bearer's account has to change its password first.
         - TOKEN_EXPIRED (UNAUTHENTICATED): the bearer is too old.
         - TOKEN_INVALID (UNAUTHENTICATED): the bearer is no access token.
         - SESSION_REVOKED (UNAUTHENTICATED): the bearer's session has ended.

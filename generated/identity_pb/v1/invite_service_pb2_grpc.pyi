@@ -91,7 +91,8 @@ class InviteServiceStub:
     """
     AcceptInvite: _grpc.UnaryUnaryMultiCallable[_invite_service_pb2.AcceptInviteRequest, _invite_service_pb2.AcceptInviteResponse]
     """AcceptInvite joins the tenant. Without a bearer it makes an account for the invited address, which is proven by
-    that, and signs in. With a bearer the invited account joins and its session moves to the tenant.
+    that, and signs in. With a bearer the invited account joins, and a session in the tenant takes the place of the
+    present one. Whatever is refused keeps the invitation.
 
     Errors:
       - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
@@ -101,8 +102,11 @@ class InviteServiceStub:
       - SIGN_IN_REQUIRED (UNAUTHENTICATED): the address has an account, which must sign in to accept.
       - INVITE_EMAIL_MISMATCH (PERMISSION_DENIED): the bearer is another account than the invited.
       - ALREADY_MEMBER (ALREADY_EXISTS): the account belongs to the tenant already.
-      - MFA_REQUIRED (FAILED_PRECONDITION): the role needs a second factor that the bearer's session has not
-        proven.
+      - MFA_REQUIRED (FAILED_PRECONDITION): the role needs a second factor, or the account has one, which the
+        bearer's session has not proven.
+      - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more, or the tenant is suspended.
+      - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked.
+      - PASSWORD_CHANGE_REQUIRED (PERMISSION_DENIED): the bearer's account has to change its password first.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the bearer is too old.
       - TOKEN_INVALID (UNAUTHENTICATED): the bearer is no access token.
       - SESSION_REVOKED (UNAUTHENTICATED): the bearer's session has ended.
@@ -185,7 +189,8 @@ class InviteServiceAsyncStub(InviteServiceStub):
     """
     AcceptInvite: _aio.UnaryUnaryMultiCallable[_invite_service_pb2.AcceptInviteRequest, _invite_service_pb2.AcceptInviteResponse]  # type: ignore[assignment]
     """AcceptInvite joins the tenant. Without a bearer it makes an account for the invited address, which is proven by
-    that, and signs in. With a bearer the invited account joins and its session moves to the tenant.
+    that, and signs in. With a bearer the invited account joins, and a session in the tenant takes the place of the
+    present one. Whatever is refused keeps the invitation.
 
     Errors:
       - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
@@ -195,8 +200,11 @@ class InviteServiceAsyncStub(InviteServiceStub):
       - SIGN_IN_REQUIRED (UNAUTHENTICATED): the address has an account, which must sign in to accept.
       - INVITE_EMAIL_MISMATCH (PERMISSION_DENIED): the bearer is another account than the invited.
       - ALREADY_MEMBER (ALREADY_EXISTS): the account belongs to the tenant already.
-      - MFA_REQUIRED (FAILED_PRECONDITION): the role needs a second factor that the bearer's session has not
-        proven.
+      - MFA_REQUIRED (FAILED_PRECONDITION): the role needs a second factor, or the account has one, which the
+        bearer's session has not proven.
+      - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more, or the tenant is suspended.
+      - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked.
+      - PASSWORD_CHANGE_REQUIRED (PERMISSION_DENIED): the bearer's account has to change its password first.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the bearer is too old.
       - TOKEN_INVALID (UNAUTHENTICATED): the bearer is no access token.
       - SESSION_REVOKED (UNAUTHENTICATED): the bearer's session has ended.
@@ -318,7 +326,8 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invite_service_pb2.AcceptInviteResponse, _abc.Awaitable[_invite_service_pb2.AcceptInviteResponse]]:
         """AcceptInvite joins the tenant. Without a bearer it makes an account for the invited address, which is proven by
-        that, and signs in. With a bearer the invited account joins and its session moves to the tenant.
+        that, and signs in. With a bearer the invited account joins, and a session in the tenant takes the place of the
+        present one. Whatever is refused keeps the invitation.
 
         Errors:
           - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
@@ -328,8 +337,11 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
           - SIGN_IN_REQUIRED (UNAUTHENTICATED): the address has an account, which must sign in to accept.
           - INVITE_EMAIL_MISMATCH (PERMISSION_DENIED): the bearer is another account than the invited.
           - ALREADY_MEMBER (ALREADY_EXISTS): the account belongs to the tenant already.
-          - MFA_REQUIRED (FAILED_PRECONDITION): the role needs a second factor that the bearer's session has not
-            proven.
+          - MFA_REQUIRED (FAILED_PRECONDITION): the role needs a second factor, or the account has one, which the
+            bearer's session has not proven.
+          - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more, or the tenant is suspended.
+          - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked.
+          - PASSWORD_CHANGE_REQUIRED (PERMISSION_DENIED): the bearer's account has to change its password first.
           - TOKEN_EXPIRED (UNAUTHENTICATED): the bearer is too old.
           - TOKEN_INVALID (UNAUTHENTICATED): the bearer is no access token.
           - SESSION_REVOKED (UNAUTHENTICATED): the bearer's session has ended.

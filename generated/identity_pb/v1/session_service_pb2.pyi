@@ -135,8 +135,8 @@ class RefreshSessionRequest(_message.Message):
     """account_id is whose session it has to be, for clients that hold several; absent to go by the token alone."""
     @_builtins.property
     def device(self) -> _resources_pb2.Device:
-        """device is what the client says about its machine; a fingerprint must be that of the sign-in. Absent when the
-        client says nothing.
+        """device is what the client says about its machine; a fingerprint must be that of the sign-in, if that had one.
+        Absent when the client says nothing.
         """
 
     def __init__(
@@ -510,7 +510,7 @@ class SwitchTenantResponse(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def session(self) -> _resources_pb2.SessionResult:
-        """session is the same session in the other tenant. Its tokens hold no refresh token: the one in hand stays good."""
+        """session is the new session, as old as the one before and with the same end."""
 
     def __init__(
         self,

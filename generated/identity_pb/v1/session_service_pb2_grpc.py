@@ -120,7 +120,8 @@ class SessionServiceServicer:
         - TOKEN_EXPIRED (UNAUTHENTICATED): the session was idle too long or has reached its end.
         - TOKEN_REUSED (UNAUTHENTICATED): the refresh token is older than the grace allows; the session has ended
         now.
-        - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more.
+        - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more, or has to
+        change its password first.
         - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -190,13 +191,18 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SwitchTenant(self, request, context):
-        """SwitchTenant makes another tenant of the caller's the active one and issues tokens for it. Access tokens of
-        the tenant before stop working.
+        """SwitchTenant opens a session in another tenant of the caller's, in place of the present one, whose tokens stop
+        working.
 
         Errors:
-        - TENANT_NOT_FOUND (NOT_FOUND): the caller belongs to no such tenant.
-        - MFA_REQUIRED (FAILED_PRECONDITION): the role there needs a second factor and this session has none;
-        sign in to it instead.
+        - TENANT_NOT_FOUND (NOT_FOUND): the caller belongs to no such tenant, or it is suspended.
+        - MFA_REQUIRED (FAILED_PRECONDITION): the role there needs a second factor, or the account has one, and this
+        session has proven none; sign in to it instead.
+        - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
+        - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more.
+        - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked.
+        - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
+        - PASSWORD_CHANGE_REQUIRED (PERMISSION_DENIED): the password has to be changed first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,8 @@ class SessionServiceStub:
       - TOKEN_EXPIRED (UNAUTHENTICATED): the session was idle too long or has reached its end.
       - TOKEN_REUSED (UNAUTHENTICATED): the refresh token is older than the grace allows; the session has ended
         now.
-      - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more.
+      - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more, or has to
+        change its password first.
       - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.SignOutRequest, _session_service_pb2.SignOutResponse]
@@ -92,13 +93,18 @@ class SessionServiceStub:
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
     """
     SwitchTenant: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.SwitchTenantRequest, _session_service_pb2.SwitchTenantResponse]
-    """SwitchTenant makes another tenant of the caller's the active one and issues tokens for it. Access tokens of
-    the tenant before stop working.
+    """SwitchTenant opens a session in another tenant of the caller's, in place of the present one, whose tokens stop
+    working.
 
     Errors:
-      - TENANT_NOT_FOUND (NOT_FOUND): the caller belongs to no such tenant.
-      - MFA_REQUIRED (FAILED_PRECONDITION): the role there needs a second factor and this session has none;
-        sign in to it instead.
+      - TENANT_NOT_FOUND (NOT_FOUND): the caller belongs to no such tenant, or it is suspended.
+      - MFA_REQUIRED (FAILED_PRECONDITION): the role there needs a second factor, or the account has one, and this
+        session has proven none; sign in to it instead.
+      - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
+      - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more.
+      - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked.
+      - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
+      - PASSWORD_CHANGE_REQUIRED (PERMISSION_DENIED): the password has to be changed first.
     """
     RegisterPushDevice: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.RegisterPushDeviceRequest, _session_service_pb2.RegisterPushDeviceResponse]
     """RegisterPushDevice ties a push token to the current session. A token that another account had moves to the
@@ -165,7 +171,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
       - TOKEN_EXPIRED (UNAUTHENTICATED): the session was idle too long or has reached its end.
       - TOKEN_REUSED (UNAUTHENTICATED): the refresh token is older than the grace allows; the session has ended
         now.
-      - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more.
+      - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more, or has to
+        change its password first.
       - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_session_service_pb2.SignOutRequest, _session_service_pb2.SignOutResponse]  # type: ignore[assignment]
@@ -211,13 +218,18 @@ class SessionServiceAsyncStub(SessionServiceStub):
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
     """
     SwitchTenant: _aio.UnaryUnaryMultiCallable[_session_service_pb2.SwitchTenantRequest, _session_service_pb2.SwitchTenantResponse]  # type: ignore[assignment]
-    """SwitchTenant makes another tenant of the caller's the active one and issues tokens for it. Access tokens of
-    the tenant before stop working.
+    """SwitchTenant opens a session in another tenant of the caller's, in place of the present one, whose tokens stop
+    working.
 
     Errors:
-      - TENANT_NOT_FOUND (NOT_FOUND): the caller belongs to no such tenant.
-      - MFA_REQUIRED (FAILED_PRECONDITION): the role there needs a second factor and this session has none;
-        sign in to it instead.
+      - TENANT_NOT_FOUND (NOT_FOUND): the caller belongs to no such tenant, or it is suspended.
+      - MFA_REQUIRED (FAILED_PRECONDITION): the role there needs a second factor, or the account has one, and this
+        session has proven none; sign in to it instead.
+      - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
+      - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more.
+      - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked.
+      - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
+      - PASSWORD_CHANGE_REQUIRED (PERMISSION_DENIED): the password has to be changed first.
     """
     RegisterPushDevice: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RegisterPushDeviceRequest, _session_service_pb2.RegisterPushDeviceResponse]  # type: ignore[assignment]
     """RegisterPushDevice ties a push token to the current session. A token that another account had moves to the
@@ -287,7 +299,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
           - TOKEN_EXPIRED (UNAUTHENTICATED): the session was idle too long or has reached its end.
           - TOKEN_REUSED (UNAUTHENTICATED): the refresh token is older than the grace allows; the session has ended
             now.
-          - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more.
+          - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more, or has to
+            change its password first.
           - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
@@ -369,13 +382,18 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.SwitchTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.SwitchTenantResponse, _abc.Awaitable[_session_service_pb2.SwitchTenantResponse]]:
-        """SwitchTenant makes another tenant of the caller's the active one and issues tokens for it. Access tokens of
-        the tenant before stop working.
+        """SwitchTenant opens a session in another tenant of the caller's, in place of the present one, whose tokens stop
+        working.
 
         Errors:
-          - TENANT_NOT_FOUND (NOT_FOUND): the caller belongs to no such tenant.
-          - MFA_REQUIRED (FAILED_PRECONDITION): the role there needs a second factor and this session has none;
-            sign in to it instead.
+          - TENANT_NOT_FOUND (NOT_FOUND): the caller belongs to no such tenant, or it is suspended.
+          - MFA_REQUIRED (FAILED_PRECONDITION): the role there needs a second factor, or the account has one, and this
+            session has proven none; sign in to it instead.
+          - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
+          - INVALID_CREDENTIALS (UNAUTHENTICATED): the account may not sign in any more.
+          - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked.
+          - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
+          - PASSWORD_CHANGE_REQUIRED (PERMISSION_DENIED): the password has to be changed first.
         """
 
     @_abc_1.abstractmethod

@@ -104,7 +104,8 @@ class TenantServiceServicer:
 
     def PutRole(self, request, context):
         """PutRole makes a role of the tenant's own or replaces it as a whole. Sessions of members whose permissions
-        change get new access tokens at their next refresh; the old tokens stop working.
+        change get new access tokens at their next refresh; the old tokens stop working. Where the role needs a second
+        factor, sessions that have proven none end.
 
         Errors:
         - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role would have a

@@ -58,7 +58,8 @@ class TenantServiceStub:
     """
     PutRole: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.PutRoleRequest, _tenant_service_pb2.PutRoleResponse]
     """PutRole makes a role of the tenant's own or replaces it as a whole. Sessions of members whose permissions
-    change get new access tokens at their next refresh; the old tokens stop working.
+    change get new access tokens at their next refresh; the old tokens stop working. Where the role needs a second
+    factor, sessions that have proven none end.
 
     Errors:
       - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role would have a
@@ -107,7 +108,8 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """
     PutRole: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.PutRoleRequest, _tenant_service_pb2.PutRoleResponse]  # type: ignore[assignment]
     """PutRole makes a role of the tenant's own or replaces it as a whole. Sessions of members whose permissions
-    change get new access tokens at their next refresh; the old tokens stop working.
+    change get new access tokens at their next refresh; the old tokens stop working. Where the role needs a second
+    factor, sessions that have proven none end.
 
     Errors:
       - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role would have a
@@ -177,7 +179,8 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.PutRoleResponse, _abc.Awaitable[_tenant_service_pb2.PutRoleResponse]]:
         """PutRole makes a role of the tenant's own or replaces it as a whole. Sessions of members whose permissions
-        change get new access tokens at their next refresh; the old tokens stop working.
+        change get new access tokens at their next refresh; the old tokens stop working. Where the role needs a second
+        factor, sessions that have proven none end.
 
         Errors:
           - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role would have a

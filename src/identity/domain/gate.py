@@ -7,7 +7,13 @@ from datetime import datetime
 from identity.domain.accounts import Account, AccountStatus
 from identity.domain.audit import Event, record
 from identity.domain.callers import Source
-from identity.domain.errors import AccountLocked, DomainError, EmailNotVerified, InvalidCredentials
+from identity.domain.errors import (
+    AccountLocked,
+    DomainError,
+    EmailNotVerified,
+    InvalidCredentials,
+    PasswordChangeRequired,
+)
 from identity.domain.policy import Policy
 from identity.domain.ports import Transaction
 from identity.domain.sessions import PASSWORD_CHANGE
@@ -32,6 +38,13 @@ def refusal(policy: Policy, account: Account, tenant: Tenant | None, now: dateti
     if policy.verified_email_to_sign_in and account.email is not None and account.email_verified_at is None:
         return EmailNotVerified()
     return None
+
+
+def refusal_to_go_on(policy: Policy, account: Account, tenant: Tenant | None, now: datetime) -> DomainError | None:
+    """Why a session that may do everything gets no further tokens; None when it does."""
+    if (refused := refusal(policy, account, tenant, now)) is not None:
+        return refused
+    return PasswordChangeRequired() if scope(account) is not None else None
 
 
 def refuse(tx: Transaction, refused: DomainError, account: Account, source: Source, now: datetime) -> DomainError:

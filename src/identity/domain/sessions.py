@@ -42,6 +42,10 @@ class Device:
     os: str = ""
     fingerprint: str = ""
 
+    def is_another(self, fingerprint: str) -> bool:
+        """Whether a client that says this of itself cannot be this device; one that says nothing may be any."""
+        return "" not in (self.fingerprint, fingerprint) and self.fingerprint != fingerprint
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -138,8 +142,13 @@ class SessionStore(Protocol):
     def forget_device(self, account_id: UUID, known_device: UUID) -> None:
         """Let a device be as unknown as any from here on."""
 
-    def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
-        """Advance the counter, if it is `counter` and session and account are live: one statement (F-01)."""
+    def rotate(
+        self, session_id: UUID, *, counter: int, fingerprint: str, now: datetime, idle: timedelta, proven_only: bool
+    ) -> Session | None:
+        """Advance the counter in one statement, if it is `counter` and the session is live on this device (F-01).
+
+        The gate stands in the statement too (LG-06): `proven_only` is whether it asks for a proven address.
+        """
 
     def live(
         self, account_id: UUID, *, now: datetime, after: tuple[datetime, UUID] | None, limit: int

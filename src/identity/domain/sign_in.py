@@ -77,7 +77,8 @@ def open_session(
     same device, lives no longer than that would have, and is as old. Raises SessionRevoked where somebody else has
     just ended it, and with it all that might come of it (F-09).
     """
-    if (refused := gate.refusal(world.policy, account, tenant, now)) is not None:
+    ask = gate.refusal if replaces is None else gate.refusal_to_go_on
+    if (refused := ask(world.policy, account, tenant, now)) is not None:
         return gate.refuse(tx, refused, account, client.source, now)
     if replaces is not None:
         ended = tx.sessions.revoke(replaces.id, now=now, reason=EndReason.MEMBERSHIP)
@@ -207,7 +208,7 @@ def _product_claims(world: World, session: Session, account: Account | None) -> 
 def end_sessions(
     world: World, tx: Transaction, account_id: UUID, reason: EndReason, now: datetime, *, except_id: UUID | None = None
 ) -> list[Session]:
-    """End every session of an account but one, here and on every replica."""
+    """End every session of an account, whose row this unit holds, but one, here and on every replica."""
     ended = tx.sessions.revoke_all(account_id, now=now, reason=reason, except_id=except_id)
     announce(world, tx, ended, now)
     return ended

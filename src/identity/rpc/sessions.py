@@ -56,6 +56,7 @@ class SessionService(SessionServiceServicer):
             self._world,
             request.refresh_token,
             current_source(),
+            fingerprint=request.device.fingerprint,
             with_account=request.include_account,
             account_id=UUID(request.account_id) if request.HasField("account_id") else None,
         )

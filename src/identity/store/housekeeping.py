@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select
 
-from identity.store.tables import one_time_tokens, outbox, revocations, sessions, throttles
+from identity.store.tables import challenges, one_time_tokens, outbox, revocations, sessions, throttles
 
 
 class Housekeeping:
@@ -23,6 +23,7 @@ class Housekeeping:
             (sessions, sessions.c.revoked_at < ended),
             (throttles, and_(throttles.c.charged_at < ended, throttles.c.until < ended)),
             (one_time_tokens, one_time_tokens.c.expires_at < finished),
+            (challenges, challenges.c.expires_at < finished),
             (outbox, outbox.c.finished_at < finished),
             # Kept as well: by a clock that was ahead for a while, what still counts had expired (F-10).
             (revocations, revocations.c.expires_at < finished),

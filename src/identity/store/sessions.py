@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, bindparam, exists, select, update
+from sqlalchemy import Boolean, Connection, String, and_, bindparam, exists, or_, select, update
 
 from identity.domain.accounts import AccountStatus
 from identity.domain.sessions import Device, EndReason, Place, Session
@@ -67,8 +67,22 @@ _rotate = Prepared(
         sessions.c.counter == bindparam("presented"),
         sessions.c.remembered,
         _live,
-        # The gate of LG-06, in the statement itself: nothing is read before it is decided.
-        exists().where(accounts.c.id == sessions.c.account_id, accounts.c.status == AccountStatus.ACTIVE.value),
+        or_(
+            bindparam("fingerprint", type_=String()) == "",
+            sessions.c.device_fingerprint.in_(["", bindparam("fingerprint", type_=String())]),
+        ),
+        # `gate.refusal_to_go_on`, in the statement itself: nothing is read before it is decided.
+        exists().where(
+            accounts.c.id == sessions.c.account_id,
+            accounts.c.status == AccountStatus.ACTIVE.value,
+            ~accounts.c.require_password_change,
+            or_(accounts.c.password_expires_at.is_(None), accounts.c.password_expires_at > bindparam("now")),
+            or_(
+                ~bindparam("proven_only", type_=Boolean()),
+                accounts.c.email.is_(None),
+                accounts.c.email_verified_at.is_not(None),
+            ),
+        ),
         ~exists().where(tenants.c.id == sessions.c.tenant_id, tenants.c.suspended_at.is_not(None)),
     )
     .values(
@@ -162,8 +176,17 @@ class Sessions:
     def forget_device(self, account_id: UUID, known_device: UUID) -> None:
         self._connection.execute(_forget_device, {"account": account_id, "device": known_device})
 
-    def rotate(self, session_id: UUID, *, counter: int, now: datetime, idle: timedelta) -> Session | None:
-        values = {"session": session_id, "presented": counter, "now": now, "idle_until": now + idle}
+    def rotate(
+        self, session_id: UUID, *, counter: int, fingerprint: str, now: datetime, idle: timedelta, proven_only: bool
+    ) -> Session | None:
+        values = {
+            "session": session_id,
+            "presented": counter,
+            "fingerprint": fingerprint,
+            "now": now,
+            "idle_until": now + idle,
+            "proven_only": proven_only,
+        }
         row = _rotate.first(self._connection, values)
         return None if row is None else self._written(row)
 

@@ -16,8 +16,8 @@ from identity.domain.callers import Source
 from identity.domain.challenges import LIFETIME, Challenge, Stage
 from identity.domain.code_proof import offered, send_code
 from identity.domain.errors import DomainError, InvalidCredentials, TenantNotFound
-from identity.domain.factors import AMR, FactorType
-from identity.domain.mfa_policy import is_mfa_required
+from identity.domain.factors import FactorType
+from identity.domain.mfa_policy import is_factor_missing
 from identity.domain.policy import Role
 from identity.domain.ports import Transaction, World
 from identity.domain.roles import role_of
@@ -61,21 +61,14 @@ LoginResult = MfaChallenge | TenantChoice | SignedIn
 
 def proceed(world: World, tx: Transaction, account: Account, held: Held, now: datetime) -> Step | DomainError:
     """The next step of a sign-in whose account is locked by this unit; a refusal is returned, not raised."""
-    places = tx.tenants.memberships(account.id)
-    wanted = held.tenant_id is not None or held.tenant_slug is not None
-    if wanted:
-        places = [
-            (tenant, membership)
-            for tenant, membership in places
-            if held.tenant_slug in (None, tenant.slug) and held.tenant_id in (None, tenant.id)
-        ]
-        if not places:
-            return _no_such_tenant(world, tx, held)
-    live = [place for place in places if place[0].suspended_at is None]
+    places = places_of(tx, account, held)
+    if not places and (held.tenant_id is not None or held.tenant_slug is not None):
+        return _no_such_tenant(world, tx, held)
+    live = live_ones(places)
     tenant, membership = live[0] if live else (places[0] if places else (None, None))
     if (refused := gate.refusal(world.policy, account, tenant, now)) is not None:
         return gate.refuse(tx, refused, account, held.client.source, now)
-    if not _second_factor_held(held) and _second_factor_needed(world, tx, account, places):
+    if is_factor_missing(world, tx, account, places, held.amr):
         return _ask_for_code(world, tx, account, held, now)
     if len(live) > 1:
         return _offer_tenants(world, tx, account, held, live, now)
@@ -95,14 +88,18 @@ def held_by(challenge: Challenge, source: Source) -> Held:
     return Held(challenge.amr, client, challenge.tenant_slug, challenge.tenant_id)
 
 
-def _second_factor_held(held: Held) -> bool:
-    return any(method in held.amr for method in AMR.values())
+def places_of(tx: Transaction, account: Account, held: Held) -> list[tuple[Tenant, Membership]]:
+    """Where the account belongs, as far as the sign-in wants to go there."""
+    return [
+        (tenant, membership)
+        for tenant, membership in tx.tenants.memberships(account.id)
+        if held.tenant_slug in (None, tenant.slug) and held.tenant_id in (None, tenant.id)
+    ]
 
 
-def _second_factor_needed(
-    world: World, tx: Transaction, account: Account, places: list[tuple[Tenant, Membership]]
-) -> bool:
-    return is_mfa_required(world, tx, account, places) or bool(tx.factors.of(account.id))
+def live_ones(places: list[tuple[Tenant, Membership]]) -> list[tuple[Tenant, Membership]]:
+    """The places whose tenant is not suspended: the only ones to choose among."""
+    return [place for place in places if place[0].suspended_at is None]
 
 
 def _ask_for_code(world: World, tx: Transaction, account: Account, held: Held, now: datetime) -> Step:

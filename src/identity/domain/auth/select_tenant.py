@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from identity.domain.auth.proceed import LoginResult, Step, finish, held_by, proceed
+from identity.domain.auth.proceed import LoginResult, Step, finish, held_by, live_ones, places_of, proceed
 from identity.domain.callers import Source
 from identity.domain.challenges import Stage, check
-from identity.domain.errors import DomainError, InvalidCredentials, TenantNotFound, TokenInvalid
+from identity.domain.errors import DomainError, TenantNotFound, TokenInvalid
 from identity.domain.ports import Transaction, World
 
 
@@ -29,10 +29,9 @@ def select_tenant(
         if account is None or challenge is None:
             raise TokenInvalid(field="challenge_token")
         held = replace(held_by(challenge, source), tenant_id=tenant_id, tenant_slug=tenant_slug)
-        step = proceed(world, tx, account, held, now)
-        if isinstance(step, InvalidCredentials):
+        if not live_ones(places_of(tx, account, held)):
             # Raised, so that the challenge is not used up by a tenant that was not offered.
             raise TenantNotFound(field="tenant_slug" if tenant_slug is not None else "tenant_id")
-        return step
+        return proceed(world, tx, account, held, now)
 
     return finish(world, world.database.write(choose), now)

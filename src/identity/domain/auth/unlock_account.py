@@ -19,12 +19,10 @@ def unlock_account(world: World, token: str, source: Source) -> None:
     digest = world.secrets.digest(token)
 
     def settle(tx: Transaction) -> None:
-        used = tx.one_time_tokens.consume(digest, Purpose.UNLOCK_ACCOUNT, now)
-        if used is None:
-            check(tx.one_time_tokens.get(digest, Purpose.UNLOCK_ACCOUNT), now)
-            raise LinkUsed(field="token")
-        account = tx.accounts.get(used.account_id)
-        if account is None:
+        link = check(tx.one_time_tokens.get(digest, Purpose.UNLOCK_ACCOUNT), now)
+        # First the row of the account, as everybody does who changes both: so nobody waits in a circle.
+        account = tx.accounts.hold(link.account_id)
+        if account is None or tx.one_time_tokens.consume(digest, Purpose.UNLOCK_ACCOUNT, now) is None:
             raise LinkUsed(field="token")
         unlock(world, tx, account)
         record(tx.audit, Event.ACCOUNT_UNLOCKED, now, account_id=account.id, source=source)

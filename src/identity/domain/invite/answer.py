@@ -20,20 +20,20 @@ from identity.domain.errors import (
     InviteUsed,
     InviteVoid,
     MfaRequired,
+    SessionRevoked,
     SignInRequired,
 )
-from identity.domain.factors import AMR
 from identity.domain.ids import new_id
 from identity.domain.invite.manage import may_grant
 from identity.domain.invites import Invite, InviteStatus, check
 from identity.domain.mails import MailKind
-from identity.domain.mfa_policy import is_mfa_required
+from identity.domain.mfa_policy import is_factor_missing
 from identity.domain.notices import queue_notice
 from identity.domain.password_rules import check_password, context_words
 from identity.domain.policy import Role
 from identity.domain.ports import Transaction, World
 from identity.domain.roles import role_of
-from identity.domain.sessions import Place
+from identity.domain.sessions import Place, Session
 from identity.domain.sign_in import Client, open_session
 from identity.domain.tenants import Membership, NewMembership, Tenant
 
@@ -81,15 +81,16 @@ def accept_invite(world: World, wish: Acceptance) -> LoginResult:
     """Join the tenant: as a new account for the invited address, or as the caller whose address it is.
 
     Having the mail proves the address, so an unproven account of it is taken over (RC-08). Raises
-    InviteNotFound, InviteUsed, InviteExpired, InviteVoid, SignInRequired, InviteEmailMismatch,
-    AlreadyMember, MfaRequired, or what a password is refused for, which keeps the invitation.
+    InviteNotFound, InviteUsed, InviteExpired, InviteVoid, SignInRequired, InviteEmailMismatch, AlreadyMember,
+    MfaRequired, SessionRevoked, what the gate refuses with, or what a password is refused for. Each keeps the
+    invitation.
     """
     now = world.clock()
     digest = world.secrets.digest(wish.token)
     invite = check(world.database.read(lambda tx: tx.invites.find(digest)), now)
     password_hash = "" if wish.caller else _hash(world, wish, invite)
 
-    def accept(tx: Transaction) -> Step | DomainError:
+    def accept(tx: Transaction) -> Step:
         held = check(tx.invites.find(digest), now)
         # One statement decides between everybody who holds the token (F-05); a later refusal undoes it.
         if tx.invites.settle(held.id, InviteStatus.ACCEPTED, now) is None:
@@ -99,10 +100,11 @@ def accept_invite(world: World, wish: Acceptance) -> LoginResult:
         inviter = tx.accounts.get(held.invited_by_id) if held.invited_by_id else None
         if tenant is None or role is None or inviter is None or not may_grant(world, tx, tenant.id, role, inviter):
             raise InviteVoid(field="token")
+        old = None
         if wish.caller is None:
             account = _newcomer(world, tx, wish, held, password_hash, now)
         else:
-            account = _caller(tx, wish.caller, held)
+            account, old = _caller(tx, wish.caller, held, now)
         if any(place.id == tenant.id for place, _ in tx.tenants.memberships(account.id)):
             raise AlreadyMember()
         membership = tx.tenants.add_membership(
@@ -120,9 +122,13 @@ def accept_invite(world: World, wish: Acceptance) -> LoginResult:
             role=role.key,
         )
         queue_notice(world, tx, MailKind.INVITE_ACCEPTED, inviter, now, who=account.name or held.email)
-        if wish.caller is None:
-            return proceed(world, tx, account, Held(("pwd",), wish.client, tenant_id=tenant.id), now)
-        return _move(world, tx, account, tenant, membership, wish.caller, wish.client, now)
+        if old is None:
+            step = proceed(world, tx, account, Held(("pwd",), wish.client, tenant_id=tenant.id), now)
+        else:
+            step = _move(world, tx, account, tenant, membership, old, wish.client, now)
+        if isinstance(step, DomainError):
+            raise step
+        return step
 
     return finish(world, world.database.write(accept), now)
 
@@ -182,14 +188,17 @@ def _newcomer(
     return proven or present
 
 
-def _caller(tx: Transaction, caller: Caller, invite: Invite) -> Account:
+def _caller(tx: Transaction, caller: Caller, invite: Invite, now: datetime) -> tuple[Account, Session]:
     account = tx.accounts.hold(caller.account_id)
-    if account is None or account.email != invite.email:
+    session = live_session(tx, caller, now)
+    if account is None:
+        raise SessionRevoked()
+    if account.email != invite.email:
         raise InviteEmailMismatch()
     if account.email_verified_at is None:
         # The mail reached its owner; whether that is the bearer, only signing in afresh could tell.
         raise SignInRequired()
-    return account
+    return account, session
 
 
 def _move(
@@ -198,13 +207,11 @@ def _move(
     account: Account,
     tenant: Tenant,
     membership: Membership,
-    caller: Caller,
+    old: Session,
     client: Client,
     now: datetime,
 ) -> Place | DomainError:
     """The caller's session, in the tenant it has just joined."""
-    old = live_session(tx, caller, now)
-    has_factor = any(method in old.amr for method in AMR.values())
-    if is_mfa_required(world, tx, account, [(tenant, membership)]) and not has_factor:
+    if is_factor_missing(world, tx, account, [(tenant, membership)], old.amr):
         raise MfaRequired()
     return open_session(world, tx, account, tenant, membership, amr=old.amr, client=client, now=now, replaces=old)

@@ -69,9 +69,12 @@ def revoke_sessions(
     whose = account_id or caller.account_id
 
     def revoke(tx: Transaction) -> int:
-        if whose != caller.account_id:
-            if not is_granted(world, tx, caller, "sessions:delete"):
-                raise PermissionDenied(permission="sessions:delete")
+        # Held in any case: a session that is being opened beside this is either seen here, or not opened (F-09).
+        if whose == caller.account_id:
+            tx.accounts.hold(whose)
+        elif not is_granted(world, tx, caller, "sessions:delete"):
+            raise PermissionDenied(permission="sessions:delete")
+        else:
             check_reach(caller, hold_member(world, tx, caller, whose))
         keep = caller.session_id if keep_current else None
         ended = end_sessions(world, tx, whose, EndReason.REVOKED, now, except_id=keep)

@@ -37,25 +37,39 @@ class Rotated:
 
 
 def rotation(
-    world: World, refresh_token: str, source: Source, *, with_account: bool = False, account_id: UUID | None = None
+    world: World,
+    refresh_token: str,
+    source: Source,
+    *,
+    fingerprint: str = "",
+    with_account: bool = False,
+    account_id: UUID | None = None,
 ) -> Callable[[Transaction], Rotated | DomainError]:
     """The unit of work that rotates a refresh token, for `Database.write` or `submit_write`.
 
     It returns a refusal instead of raising it, so that what it wrote, such as the end of a session
     whose old token came back, is committed. A token of another account than `account_id` changes nothing
-    (SE-08). Raises TokenInvalid for what was never a token of ours.
+    (SE-08), nor does one that comes with another `fingerprint` than that of the sign-in (N-22).
+    Raises TokenInvalid for what was never a token of ours.
     """
     claim = world.refresh_tokens.read(refresh_token)
     if claim is None:
         raise TokenInvalid(field="refresh_token")
     now = world.clock()
-    lifetimes = world.policy.lifetimes
+    idle, proven_only = world.policy.lifetimes.session_idle, world.policy.verified_email_to_sign_in
 
     def rotate(tx: Transaction) -> Rotated | DomainError:
         if account_id is not None and not _belongs(tx, claim, account_id):
             return TokenInvalid(field="refresh_token")
-        session = tx.sessions.rotate(claim.session_id, counter=claim.counter, now=now, idle=lifetimes.session_idle)
-        outcome = _refused(world, tx, claim, source, now) if session is None else Rotated(session, now)
+        session = tx.sessions.rotate(
+            claim.session_id,
+            counter=claim.counter,
+            fingerprint=fingerprint,
+            now=now,
+            idle=idle,
+            proven_only=proven_only,
+        )
+        outcome = _refused(world, tx, claim, fingerprint, source, now) if session is None else Rotated(session, now)
         if (with_account or world.policy.claims) and isinstance(outcome, Rotated):
             return replace(outcome, place=described(world, tx, outcome.session.id))
         return outcome
@@ -76,7 +90,7 @@ def finish(world: World, outcome: Rotated | DomainError) -> tuple[Rotated, Token
 
 
 def _refused(
-    world: World, tx: Transaction, claim: RefreshClaim, source: Source, now: datetime
+    world: World, tx: Transaction, claim: RefreshClaim, fingerprint: str, source: Source, now: datetime
 ) -> Rotated | DomainError:
     """Why the one statement changed nothing."""
     session = tx.sessions.get(claim.session_id)
@@ -87,6 +101,8 @@ def _refused(
     if not session.is_live(now):
         return TokenExpired(field="refresh_token")
     match classify(session, claim.counter, now, world.policy.lifetimes.refresh_grace):
+        case Presented.CURRENT | Presented.PARENT_IN_GRACE if session.device.is_another(fingerprint):
+            return TokenInvalid(field="refresh_token")
         case Presented.PARENT_IN_GRACE if _admitted(world, tx, session, now):
             return Rotated(session, now, repeated=True)
         case Presented.AHEAD:
@@ -122,4 +138,4 @@ def _end(world: World, tx: Transaction, session: Session, source: Source, now: d
 def _admitted(world: World, tx: Transaction, session: Session, now: datetime) -> bool:
     """The gate of LG-06 for the one path to a token that the rotating statement did not take."""
     place = tx.sessions.describe(session.id)
-    return place is not None and gate.refusal(world.policy, place.account, place.tenant, now) is None
+    return place is not None and gate.refusal_to_go_on(world.policy, place.account, place.tenant, now) is None

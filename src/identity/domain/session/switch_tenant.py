@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+from identity.domain.auth.proceed import live_ones
 from identity.domain.authentication import live_session
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import DomainError, MfaRequired, SessionRevoked, TenantNotFound
-from identity.domain.factors import AMR
-from identity.domain.mfa_policy import is_mfa_required
+from identity.domain.mfa_policy import is_factor_missing
 from identity.domain.ports import Transaction, World
 from identity.domain.sessions import Place
 from identity.domain.sign_in import Client, SignedIn, accept, issue_tokens, open_session
@@ -30,13 +30,12 @@ def switch_tenant(
         old = live_session(tx, caller, now)
         if account is None:
             raise SessionRevoked()
-        places = tx.tenants.memberships(account.id)
+        places = live_ones(tx.tenants.memberships(account.id))
         wanted = [place for place in places if place[0].id == tenant_id or place[0].slug == tenant_slug]
         if not wanted:
             raise TenantNotFound(field="tenant_id" if tenant_id else "tenant_slug")
         tenant, membership = wanted[0]
-        has_factor = any(method in old.amr for method in AMR.values())
-        if is_mfa_required(world, tx, account, [(tenant, membership)]) and not has_factor:
+        if is_factor_missing(world, tx, account, [(tenant, membership)], old.amr):
             raise MfaRequired()
         client = Client(old.device, old.origin, old.remembered, replace(source, user_agent=old.user_agent))
         return open_session(world, tx, account, tenant, membership, amr=old.amr, client=client, now=now, replaces=old)

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import NotFound, PermissionDenied, RoleInUse, RoleNotAllowed
+from identity.domain.mfa_policy import is_factor_proven
 from identity.domain.policy import Permissions, Role
 from identity.domain.ports import Transaction, World
 from identity.domain.roles import role_of
-from identity.domain.sign_in import announce_older_tokens
+from identity.domain.sessions import EndReason
+from identity.domain.sign_in import announce, announce_older_tokens
 from identity.domain.tenant.get_tenant import active_tenant
 
 MOST_ROLES = 50
@@ -29,7 +31,8 @@ def list_roles(world: World, caller: Caller) -> list[Role]:
 def put_role(world: World, caller: Caller, role: Role, source: Source) -> Role:
     """Make a role or replace it as a whole; nobody gives more than they have themselves (AZ-03).
 
-    Access tokens of sessions with this role stop working, so that the next refresh brings the new level.
+    Access tokens of sessions with this role stop working, so that the next refresh brings the new level; where the role
+    asks for a second factor, sessions that have proven none end (N-12).
     Raises NotFound, PermissionDenied or RoleNotAllowed.
     """
     now = world.clock()
@@ -102,4 +105,7 @@ def _renew_tokens(world: World, tx: Transaction, caller: Caller, role: Role, now
     # The next whole second: tokens say when they were issued in whole seconds.
     tokens_from = now.replace(microsecond=0) + timedelta(seconds=1)
     changed = tx.sessions.change_level(caller.tenant_id, role.key, level=role.level, tokens_from=tokens_from, now=now)
-    announce_older_tokens(world, tx, changed, tokens_from, now)
+    short = [session for session in changed if role.requires_mfa and not is_factor_proven(session.amr)]
+    ended = [tx.sessions.revoke(session.id, now=now, reason=EndReason.MEMBERSHIP) for session in short]
+    announce(world, tx, filter(None, ended), now)
+    announce_older_tokens(world, tx, (session for session in changed if session not in short), tokens_from, now)
