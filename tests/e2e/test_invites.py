@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import grpc
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from tests.company import Person, accept, company, invited, member
-from tests.running import PASSWORD, Running, new_email, refused
+from tests.running import PASSWORD, Refusal, Running, new_email, outcome, refused
 
 from identity.store.tables import accounts as account_rows
 from identity.store.tables import memberships as membership_rows
@@ -53,20 +53,21 @@ async def test_AZ_02_a_foreign_invitation_does_not_exist(service: Running) -> No
 
 
 async def test_F_05_N_08_one_of_32_parallel_accepts_joins(service: Running) -> None:
-    """Whoever wins makes the account; only the winner's password signs in."""
+    """The winner makes the account, with one membership; every loser is told, and only one password is right."""
     email, token = await invited(service, await company(service))
     passwords = [f"{PASSWORD} {number}" for number in range(32)]
-    answers = await asyncio.gather(
-        *(service.invites.AcceptInvite(accept(token, password)) for password in passwords), return_exceptions=True
-    )
-    winners = [
-        password for password, answer in zip(passwords, answers, strict=True) if not isinstance(answer, BaseException)
-    ]
-    assert len(winners) == 1
-    await service.login(email, winners[0])
-    loser = next(password for password in passwords if password not in winners)
-    no = await refused(service.auth.Login(auth.LoginRequest(identifier=email, password=loser)))
-    assert no.reason == "INVALID_CREDENTIALS"
+    async with service.clients(8) as clients:
+        calls = (clients[n % 8].invites.AcceptInvite(accept(token, passwords[n])) for n in range(32))
+        answers = await asyncio.gather(*map(outcome, calls))
+    (winner,) = (n for n, answer in enumerate(answers) if not isinstance(answer, Refusal))
+    assert {answer.reason for answer in answers if isinstance(answer, Refusal)} == {"INVITE_USED"}
+    account = service.account(email)
+    right = [service.world.passwords.verify(password, account.password_hash) for password in passwords]
+    assert right == [n == winner for n in range(32)]
+    await service.login(email, passwords[winner])
+    assert (await refused(service.login(email, passwords[winner - 1]))).reason == "INVALID_CREDENTIALS"
+    assert len(service.rows(select(membership_rows).where(membership_rows.c.account_id == account.id))) == 1
+    assert (service.events("invite_accepted", email), service.events("account_registered", email)) == (1, 0)
 
 
 async def test_RC_06_looking_at_an_invitation_never_uses_it_up(service: Running) -> None:

@@ -16,7 +16,7 @@ from tests.running import Refusal, Running, new_email, outcomes, refused
 from identity.crypto.refresh_tokens import RefreshTokens
 from identity.store.tables import accounts, sessions, tenants
 from identity_pb.v1 import session_service_pb2 as pb
-from identity_pb.v1.resources_pb2 import SessionResult
+from identity_pb.v1.resources_pb2 import Device, SessionResult
 
 STRICT = {"lifetimes": {"refresh_grace": "PT0S"}}
 
@@ -237,6 +237,33 @@ async def test_N_41_the_grace_never_gives_the_old_token_back(service: Running) -
         assert repeated.tokens.refresh_token == tokens[-1]
     assert len(set(tokens)) == len(tokens)
     assert all(old != new for old, new in pairwise(tokens))
+
+
+async def test_N_22_a_token_stays_on_its_device(service: Running) -> None:
+    """Another fingerprint gets what nonsense gets, also within the grace, and harms nobody; saying nothing is fine."""
+
+    def request(token: str, fingerprint: str) -> pb.RefreshSessionRequest:
+        return pb.RefreshSessionRequest(refresh_token=token, device=Device(fingerprint=fingerprint))
+
+    nonsense = (await refused(service.refresh("nonsense"))).on_the_wire
+    first = (await service.signed_in(device=Device(fingerprint="phone"))).tokens.refresh_token
+    assert (await refused(service.sessions.RefreshSession(request(first, "laptop")))).on_the_wire == nonsense
+    second = (await service.sessions.RefreshSession(request(first, "phone"))).tokens.refresh_token
+    assert (await refused(service.sessions.RefreshSession(request(first, "laptop")))).on_the_wire == nonsense
+    third = (await service.refresh(second)).tokens.refresh_token
+    assert not (await service.sessions.RefreshSession(request(third, "phone"))).reused
+    unnamed = (await service.signed_in()).tokens.refresh_token
+    await service.sessions.RefreshSession(request(unnamed, "laptop"))
+
+
+async def test_N_22_an_old_token_is_theft_on_any_device(service: Running) -> None:
+    """A token that was used before ends its session, whatever device it comes back from."""
+    first = (await service.signed_in(device=Device(fingerprint="phone"))).tokens.refresh_token
+    second = (await service.refresh(first)).tokens.refresh_token
+    service.clock.advance(seconds=11)
+    request = pb.RefreshSessionRequest(refresh_token=first, device=Device(fingerprint="laptop"))
+    assert (await refused(service.sessions.RefreshSession(request))).reason == "TOKEN_REUSED"
+    assert await ended(service, second) == "SESSION_REVOKED"
 
 
 async def test_F_20_two_processes_rotate_as_one(launch: Launch, tmp_path: Path) -> None:
