@@ -59,6 +59,17 @@ async def test_LG_02_N_03_three_hundred_guesses_at_once(service: Running) -> Non
     assert await guess(service, email, password=PASSWORD) == "INVALID_CREDENTIALS"
 
 
+async def test_LG_02_F_10_the_free_attempts_need_no_common_clock(service: Running) -> None:
+    """What was begun a moment before the last attempt, or on a clock that is behind, is free all the same."""
+    email = await service.verified()
+    for _ in range(4):
+        await guess(service, email)
+        service.clock.advance(seconds=-1)
+    await service.login(email)
+    service.clock.advance(seconds=4)
+    assert evaluated(service, email) == 4
+
+
 async def test_LG_02_the_right_password_does_not_open_a_wait(service: Running) -> None:
     """While an attempt has to wait, the right password fails like a wrong one, uncounted; then it works."""
     email = await service.verified()

@@ -91,7 +91,9 @@ def _charge_backoff(dialect: str, budget: Backoff) -> ReturningInsert[Any]:
         .on_conflict_do_update(
             index_elements=[throttles.c.key],
             set_={"charges": failures, "until": until, "charged_at": _now},
-            where=(throttles.c.until <= _now) & (throttles.c.charges < budget.limit),
+            # The free ones ask for no time: another process, or a thread that was faster, may have a later clock.
+            where=or_(throttles.c.charges < budget.free, throttles.c.until <= _now)
+            & (throttles.c.charges < budget.limit),
         )
         .returning(throttles.c.charges)
     )
