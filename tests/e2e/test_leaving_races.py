@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 from sqlalchemy import text
-from tests.e2e.test_gate import WAYS, Way, accept_as_a_member, switch_tenant, tokens_in
+from tests.e2e.test_gate import WAYS, Ready, Way, accept_as_a_member, switch_tenant, tokens_in
 from tests.residents import Resident, invitation, join, resident
 from tests.running import OTHER_PASSWORD, PASSWORD, Client, Metadata, Refusal, Running, bearer, outcome
 
 from identity.domain.accounts import AccountStatus
-from identity.domain.sessions import EndReason
+from identity.domain.sessions import EndReason, Session
 from identity.domain.sign_in import end_sessions
 from identity_pb.v1 import account_service_pb2 as account_pb
 from identity_pb.v1 import auth_service_pb2 as auth
@@ -28,6 +28,7 @@ from identity_pb.v1 import session_service_pb2 as sessions
 
 ROUNDS = 4
 NEW_ACCOUNTS = ("AuthService.Register", "AuthService.Setup")
+MOVES: tuple[Way, ...] = (switch_tenant, accept_as_a_member)
 Change = Callable[[Any], object]
 
 
@@ -170,17 +171,50 @@ async def test_F_09_N_05_whoever_waits_for_a_disabling_sees_it(service: Running,
     assert isinstance(await outcome(ready.call()), Refusal)
 
 
-@pytest.mark.parametrize("way", [switch_tenant, accept_as_a_member], ids=lambda way: way.__name__)
-async def test_F_09_a_session_that_ends_while_it_moves_gives_no_other(service: Running, way: Way) -> None:
-    """A sign-out that is answered while the new session is being written leaves nothing of either."""
+@pytest.mark.parametrize("way", MOVES, ids=lambda way: way.__name__)
+async def test_F_09_a_session_that_has_ended_is_not_moved(service: Running, way: Way) -> None:
+    """A sign-out that is on its way when the new session is about to be written leaves nothing of either."""
     ready = await way(service)
-    metadata = ready.call.keywords["metadata"]
+    session_id = (await newest_session(service, ready)).id
 
-    async with Barrier(service, lambda tx: tx.tenants.hold(ready.tenant.id)) as barrier:
+    def sign_out(tx: Any) -> None:
+        tx.sessions.revoke(session_id, now=service.clock.now, reason=EndReason.SIGNED_OUT)
+
+    async with Barrier(service, sign_out) as barrier:
         call = await barrier.blocks(ready.call())
-        await service.sessions.SignOut(sessions.SignOutRequest(), metadata=metadata)
     refusal = await call
     assert isinstance(refusal, Refusal) and refusal.reason == "SESSION_REVOKED"
+
+
+async def test_F_09_a_sign_out_also_ends_what_took_the_place_of_its_session(service: Running) -> None:
+    """A sign-out that comes while the new session is being written waits for it, and ends that."""
+    ready = await switch_tenant(service)
+    leave = partial(service.sessions.SignOut, sessions.SignOutRequest(), metadata=ready.call.keywords["metadata"])
+
+    async with Barrier(service, lambda tx: tx.tenants.hold(ready.tenant.id)) as barrier:
+        moving = await barrier.blocks(ready.call())
+        leaving = await barrier.blocks(leave(), waiting=2)
+    moved = await moving
+    assert not isinstance(moved, Refusal) and not isinstance(await leaving, Refusal)
+    await assert_over(service, moved)
+
+
+@pytest.mark.parametrize("by_id", [True, False], ids=["revoked", "signed out"])
+async def test_F_09_the_session_that_was_replaced_stands_for_its_successor(service: Running, by_id: bool) -> None:
+    """Also long after: whoever knows the old one, or holds its refresh token, ends the new one, and nothing else."""
+    ready = await switch_tenant(service)
+    old = (await newest_session(service, ready)).id
+    token = service.world.refresh_tokens.issue(old, 0)
+    moved = await ready.call()
+    email, slug = ready.account.email or "", ready.tenant.slug
+    other = (await service.login(email, tenant_slug=slug)).tokens.access_token
+    for _ in range(2):
+        if by_id:
+            await service.sessions.RevokeSession(sessions.RevokeSessionRequest(id=str(old)), metadata=bearer(other))
+        else:
+            await service.sessions.SignOut(sessions.SignOutRequest(refresh_token=token))
+        await assert_over(service, moved)
+    await service.get_session(other)
 
 
 async def test_F_09_ending_all_waits_for_the_session_that_is_being_opened(service: Running) -> None:
@@ -196,6 +230,14 @@ async def test_F_09_ending_all_waits_for_the_session_that_is_being_opened(servic
     assert not isinstance(switched, Refusal)
     assert not isinstance(await ending, Refusal)
     await assert_over(service, switched)
+
+
+async def newest_session(service: Running, ready: Ready) -> Session:
+    """The session that somebody began last."""
+    now = service.clock.now
+    read = service.world.database.read
+    found: list[Session] = read(lambda tx: tx.sessions.live(ready.account.id, now=now, after=None, limit=1))
+    return found[0]
 
 
 async def at_once(*calls: Awaitable[Any]) -> Sequence[Any]:

@@ -129,8 +129,8 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SignOut(self, request, context):
-        """SignOut ends the session of the bearer, of the refresh token, or of both, and drops the session's push
-        devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
+        """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
+        its place since, and drops the session's push devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
 
         Errors:
         - UNAUTHENTICATED (UNAUTHENTICATED): there is neither a bearer nor a refresh token.
@@ -166,8 +166,8 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeSession(self, request, context):
-        """RevokeSession ends one session: the caller's, or with the permission that of an account in the caller's
-        tenant. It can be repeated.
+        """RevokeSession ends one session, or the one that has been opened in its place since: the caller's, or with the
+        permission that of an account in the caller's tenant. It can be repeated.
 
         Errors:
         - NOT_FOUND (NOT_FOUND): neither the caller nor, with the permission, the caller's tenant has such a

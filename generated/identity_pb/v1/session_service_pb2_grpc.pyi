@@ -51,8 +51,8 @@ class SessionServiceStub:
       - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.SignOutRequest, _session_service_pb2.SignOutResponse]
-    """SignOut ends the session of the bearer, of the refresh token, or of both, and drops the session's push
-    devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
+    """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
+    its place since, and drops the session's push devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
 
     Errors:
       - UNAUTHENTICATED (UNAUTHENTICATED): there is neither a bearer nor a refresh token.
@@ -76,8 +76,8 @@ class SessionServiceStub:
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
     """
     RevokeSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.RevokeSessionRequest, _session_service_pb2.RevokeSessionResponse]
-    """RevokeSession ends one session: the caller's, or with the permission that of an account in the caller's
-    tenant. It can be repeated.
+    """RevokeSession ends one session, or the one that has been opened in its place since: the caller's, or with the
+    permission that of an account in the caller's tenant. It can be repeated.
 
     Errors:
       - NOT_FOUND (NOT_FOUND): neither the caller nor, with the permission, the caller's tenant has such a
@@ -176,8 +176,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
       - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_session_service_pb2.SignOutRequest, _session_service_pb2.SignOutResponse]  # type: ignore[assignment]
-    """SignOut ends the session of the bearer, of the refresh token, or of both, and drops the session's push
-    devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
+    """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
+    its place since, and drops the session's push devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
 
     Errors:
       - UNAUTHENTICATED (UNAUTHENTICATED): there is neither a bearer nor a refresh token.
@@ -201,8 +201,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
     """
     RevokeSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeSessionRequest, _session_service_pb2.RevokeSessionResponse]  # type: ignore[assignment]
-    """RevokeSession ends one session: the caller's, or with the permission that of an account in the caller's
-    tenant. It can be repeated.
+    """RevokeSession ends one session, or the one that has been opened in its place since: the caller's, or with the
+    permission that of an account in the caller's tenant. It can be repeated.
 
     Errors:
       - NOT_FOUND (NOT_FOUND): neither the caller nor, with the permission, the caller's tenant has such a
@@ -310,8 +310,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.SignOutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.SignOutResponse, _abc.Awaitable[_session_service_pb2.SignOutResponse]]:
-        """SignOut ends the session of the bearer, of the refresh token, or of both, and drops the session's push
-        devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
+        """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
+        its place since, and drops the session's push devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
 
         Errors:
           - UNAUTHENTICATED (UNAUTHENTICATED): there is neither a bearer nor a refresh token.
@@ -353,8 +353,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.RevokeSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.RevokeSessionResponse, _abc.Awaitable[_session_service_pb2.RevokeSessionResponse]]:
-        """RevokeSession ends one session: the caller's, or with the permission that of an account in the caller's
-        tenant. It can be repeated.
+        """RevokeSession ends one session, or the one that has been opened in its place since: the caller's, or with the
+        permission that of an account in the caller's tenant. It can be repeated.
 
         Errors:
           - NOT_FOUND (NOT_FOUND): neither the caller nor, with the permission, the caller's tenant has such a

@@ -161,6 +161,9 @@ class SessionStore(Protocol):
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
         """End a session; None when it had ended before. Unless the reason spares it, its device is forgotten."""
 
+    def end_line(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
+        """End a session, or the one that has been opened in its place meanwhile; None when there is neither (F-09)."""
+
     def revoke_all(
         self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
     ) -> list[Session]:

@@ -94,6 +94,14 @@ _rotate = Prepared(
 )
 _end = update(sessions).values(revoked_at=bindparam("now"), revoked_reason=bindparam("reason")).returning(*_COLUMNS)
 _revoke = _end.where(sessions.c.id == bindparam("session"), sessions.c.revoked_at.is_(None))
+_line = sessions.alias("line")
+_revoke_successor = _end.where(
+    *(
+        sessions.c[name] == select(_line.c[name]).where(_line.c.id == bindparam("session")).scalar_subquery()
+        for name in ("account_id", "known_device")
+    ),
+    sessions.c.revoked_at.is_(None),
+)
 _revoke_all = _end.where(sessions.c.account_id == bindparam("account"), _live)
 _change_level = (
     update(sessions)
@@ -208,8 +216,16 @@ class Sessions:
         return list(self._connection.execute(query, {"now": now}).scalars())
 
     def revoke(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
+        return self._revoke(_revoke, session_id, now, reason)
+
+    def end_line(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
+        # Two statements: the second one sees what was committed while the first one waited for the row.
+        ended = self._revoke(_revoke, session_id, now, reason)
+        return ended or self._revoke(_revoke_successor, session_id, now, reason)
+
+    def _revoke(self, statement: Any, session_id: UUID, now: datetime, reason: EndReason) -> Session | None:
         values = {"session": session_id, "now": now, "reason": reason}
-        row = self._connection.execute(_revoke, values).first()
+        row = self._connection.execute(statement, values).first()
         if row is None:
             return None
         session = self._written(row)

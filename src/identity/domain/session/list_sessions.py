@@ -39,7 +39,10 @@ def list_sessions(world: World, caller: Caller, account_id: UUID | None, page: P
 
 
 def revoke_session(world: World, caller: Caller, session_id: UUID, source: Source) -> None:
-    """End one session, the caller's or that of somebody in reach; repeating it changes nothing. Raises NotFound."""
+    """End one session, of the caller or of somebody in reach, or what took its place; it can be repeated.
+
+    Raises NotFound.
+    """
     now = world.clock()
 
     def revoke(tx: Transaction) -> None:
@@ -50,7 +53,7 @@ def revoke_session(world: World, caller: Caller, session_id: UUID, source: Sourc
             if not is_granted(world, tx, caller, "sessions:delete"):
                 raise NotFound(field="id")
             check_reach(caller, hold_member(world, tx, caller, session.account_id))
-        ended = tx.sessions.revoke(session_id, now=now, reason=EndReason.REVOKED)
+        ended = tx.sessions.end_line(session_id, now=now, reason=EndReason.REVOKED)
         if ended is not None:
             announce(world, tx, [ended], now)
             _record(tx, caller, ended.account_id, ended.id, source, now)

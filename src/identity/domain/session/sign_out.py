@@ -18,7 +18,8 @@ def sign_out(
 
     The push devices of a session go with it, and `push_token` if it is the account's.
 
-    A refresh token of any age is good enough: whoever holds one can only end what it once opened.
+    A refresh token of any age is good enough: whoever holds one can only end what it once opened, or what has been
+    opened in its place since.
     """
     claim = world.refresh_tokens.read(refresh_token) if refresh_token else None
     wanted: set[UUID] = set()
@@ -33,7 +34,7 @@ def sign_out(
 
     def end(tx: Transaction) -> None:
         for session_id in sorted(wanted):
-            session = tx.sessions.revoke(session_id, now=now, reason=EndReason.SIGNED_OUT)
+            session = tx.sessions.end_line(session_id, now=now, reason=EndReason.SIGNED_OUT)
             if session is not None:
                 if push_digest is not None:
                     tx.push_devices.remove(session.account_id, digest=push_digest)
