@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 from tests.e2e.contract import call, methods, name_of, path_of
+from tests.e2e.fields import fields_of, least, make_room
 from tests.e2e.least import CHOICES, LEAST, credentials
 from tests.running import PASSWORD, Metadata, Refusal, Running, new_email, outcome, refused
 
@@ -20,8 +19,6 @@ from identity_pb.v1 import auth_service_pb2 as auth
 CANARY = "canary"
 HUGE = CANARY * 10_000
 ELSEWHERE = 9999
-# What a message inside a request needs itself.
-NEEDED = {"credentials": auth.OtpCredentials(identifier="a@example.org", password=PASSWORD)}
 
 # A stream gives no unary answer; its cursor has tests of its own.
 IMPLEMENTED = [method for method in methods() if not method.server_streaming]
@@ -29,56 +26,6 @@ SETUP = next(method for method in IMPLEMENTED if name_of(method) == "AuthService
 EVERY_RPC = pytest.mark.parametrize("method", IMPLEMENTED, ids=name_of)
 # What is refused before any database is asked is refused alike on both.
 ONE_ENGINE = pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True)
-
-
-class Path:
-    """A field somewhere in a request, by the names that lead to it."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
-
-    def __str__(self) -> str:
-        return ".".join(self.names)
-
-    def set(self, request: Message, value: Any) -> None:
-        target: Any = request
-        for name in self.names[:-1]:
-            field, _, index = name.partition("[")
-            target = getattr(target, field)
-            target = target.add(day_of_week=1, is_closed=True) if index else target
-            if name in NEEDED:
-                target.MergeFrom(NEEDED[name])
-        field, _, index = self.names[-1].partition("[")
-        if index:
-            getattr(target, field).append(value)
-        else:
-            setattr(target, field, value)
-
-
-def fields_of(message: Descriptor, *kinds: int, prefix: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Every field of some kinds, in nested messages of ours too."""
-    for field in message.fields:
-        if field.type in kinds:
-            yield Path(*prefix, f"{field.name}[0]" if field.is_repeated else field.name)
-        nested = field.message_type
-        if nested is not None and nested.GetOptions().map_entry:
-            continue
-        if nested is not None and nested.file.package == "identity.v1":
-            name = f"{field.name}[0]" if field.is_repeated else field.name
-            yield from fields_of(nested, *kinds, prefix=(*prefix, name))
-
-
-def a_copy(method: Any) -> Message:
-    least = LEAST[name_of(method)]
-    copy: Message = GetMessageClass(method.input_type)()
-    copy.CopyFrom(least)
-    return copy
-
-
-def make_room(method: Any, request: Message, path: Path) -> None:
-    """Take out what may not stand beside the field: a push device is named by its id or by its token."""
-    if name_of(method) == "SessionService.RemovePushDevice" and path.names[0] != "id":
-        request.ClearField("id")
 
 
 async def send(service: Running, method: Any, request: Message | bytes, metadata: Metadata = ()) -> Refusal:
@@ -105,7 +52,7 @@ async def test_PW_02_TR_02_every_text_has_an_end(service: Running, method: Any) 
     """However generous a field is, sixty thousand characters are too many."""
     metadata = await credentials(service, method)
     for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
-        request = a_copy(method)
+        request = least(method)
         make_room(method, request, path)
         path.set(request, HUGE)
         assert_bad(await send(service, method, request, metadata), str(path))
@@ -116,7 +63,7 @@ async def test_M16_no_text_has_a_nul(service: Running, method: Any) -> None:
     """PostgreSQL cannot keep one, so nobody may send one, on either engine."""
     metadata = await credentials(service, method)
     for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
-        request = a_copy(method)
+        request = least(method)
         make_room(method, request, path)
         path.set(request, f"{CANARY}\0")
         assert_bad(await send(service, method, request, metadata), str(path))
@@ -128,7 +75,7 @@ async def test_AZ_03_unknown_words_of_an_enumeration_are_refused(service: Runnin
     """A number that the contract does not name is no value."""
     metadata = await credentials(service, method)
     for path in fields_of(method.input_type, FieldDescriptor.TYPE_ENUM):
-        request = a_copy(method)
+        request = least(method)
         path.set(request, ELSEWHERE)
         assert_bad(await send(service, method, request, metadata), str(path))
 
@@ -139,7 +86,7 @@ async def test_what_is_required_is_required(service: Running, method: Any) -> No
     """Without one of the fields that it needs, a request is refused with that field's name."""
     metadata = await credentials(service, method)
     for field, _ in LEAST[name_of(method)].ListFields():
-        request = a_copy(method)
+        request = least(method)
         request.ClearField(field.name)
         named = CHOICES.get((name_of(method), field.name), field.name)
         assert_bad(await send(service, method, request, metadata), named)
@@ -150,7 +97,7 @@ async def test_M2_a_field_of_another_type_is_not_there(service: Running, method:
     """A number where a text belongs is as good as nothing: missing where it is required, else passed over."""
     required = {field.name for field, _ in LEAST[name_of(method)].ListFields()}
     for field in method.input_type.fields:
-        request = a_copy(method)
+        request = least(method)
         request.ClearField(field.name)
         raw = request.SerializeToString() + tag(field.number, 5) + b"\xff" * 4
         answer = await outcome(call(service.channel, path_of(method), raw, await credentials(service, method)))
@@ -166,7 +113,7 @@ async def test_M2_what_cannot_be_read_is_a_bad_request(service: Running, method:
     """Bytes that are no message, and texts that are no UTF-8, are refused without a word about why."""
     metadata = await credentials(service, method)
     for path in fields_of(method.input_type, FieldDescriptor.TYPE_STRING):
-        request = a_copy(method)
+        request = least(method)
         make_room(method, request, path)
         path.set(request, f"{CANARY}!!")
         raw = request.SerializeToString().replace(b"canary!!", b"canary\xff\xfe")
@@ -190,7 +137,7 @@ async def test_N_51_nesting_has_an_end(service: Running) -> None:
     deep = b""
     for _ in range(120):
         deep = delimited(6, delimited(1, deep))
-    request = a_copy(SETUP).SerializeToString() + delimited(11, delimited(1, delimited(1, b"a") + delimited(2, deep)))
+    request = least(SETUP).SerializeToString() + delimited(11, delimited(1, delimited(1, b"a") + delimited(2, deep)))
     assert_bad(await send(service, SETUP, request))
 
 
