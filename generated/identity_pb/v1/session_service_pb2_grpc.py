@@ -130,10 +130,11 @@ class SessionServiceServicer:
 
     def SignOut(self, request, context):
         """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
-        its place since, and drops the session's push devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
+        its place since, and drops the session's push devices. It can be repeated: a credential that means nothing any
+        more, or none at all, ends nothing and gets the same empty answer.
 
         Errors:
-        - UNAUTHENTICATED (UNAUTHENTICATED): there is neither a bearer nor a refresh token.
+        - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached, and the session may live on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

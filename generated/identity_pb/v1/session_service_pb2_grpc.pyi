@@ -52,10 +52,11 @@ class SessionServiceStub:
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.SignOutRequest, _session_service_pb2.SignOutResponse]
     """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
-    its place since, and drops the session's push devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
+    its place since, and drops the session's push devices. It can be repeated: a credential that means nothing any
+    more, or none at all, ends nothing and gets the same empty answer.
 
     Errors:
-      - UNAUTHENTICATED (UNAUTHENTICATED): there is neither a bearer nor a refresh token.
+      - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached, and the session may live on.
     """
     GetSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.GetSessionRequest, _session_service_pb2.GetSessionResponse]
     """GetSession tells who the caller is, where, and what is allowed. It never prolongs the session.
@@ -177,10 +178,11 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_session_service_pb2.SignOutRequest, _session_service_pb2.SignOutResponse]  # type: ignore[assignment]
     """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
-    its place since, and drops the session's push devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
+    its place since, and drops the session's push devices. It can be repeated: a credential that means nothing any
+    more, or none at all, ends nothing and gets the same empty answer.
 
     Errors:
-      - UNAUTHENTICATED (UNAUTHENTICATED): there is neither a bearer nor a refresh token.
+      - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached, and the session may live on.
     """
     GetSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.GetSessionRequest, _session_service_pb2.GetSessionResponse]  # type: ignore[assignment]
     """GetSession tells who the caller is, where, and what is allowed. It never prolongs the session.
@@ -311,10 +313,11 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.SignOutResponse, _abc.Awaitable[_session_service_pb2.SignOutResponse]]:
         """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
-        its place since, and drops the session's push devices. It can be repeated; a credential that means nothing any more gets the same empty answer.
+        its place since, and drops the session's push devices. It can be repeated: a credential that means nothing any
+        more, or none at all, ends nothing and gets the same empty answer.
 
         Errors:
-          - UNAUTHENTICATED (UNAUTHENTICATED): there is neither a bearer nor a refresh token.
+          - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached, and the session may live on.
         """
 
     @_abc_1.abstractmethod
