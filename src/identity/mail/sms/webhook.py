@@ -13,6 +13,7 @@ from threading import Timer
 from uuid import UUID
 
 from identity.mail.transports import MessageRefused, ServerUnreachable, TemporaryFailure
+from identity.mail.trust import system_trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class WebhookSms:
     def __init__(self, hook: Hook, *, timeout: float = 10.0, tls: ssl.SSLContext | None = None) -> None:
         self._hook = hook
         self._timeout = timeout
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls
 
     def __repr__(self) -> str:
         return f"WebhookSms({self._hook!r})"
@@ -82,7 +83,7 @@ class WebhookSms:
     def _connection(self) -> HTTPConnection:
         hook = self._hook
         if hook.encrypted:
-            return HTTPSConnection(hook.host, hook.port, timeout=self._timeout, context=self._tls)
+            return HTTPSConnection(hook.host, hook.port, timeout=self._timeout, context=self._tls or system_trust())
         return HTTPConnection(hook.host, hook.port, timeout=self._timeout)
 
 

@@ -15,6 +15,7 @@ from identity.mail.transports.base import (
     ServerUnreachable,
     TemporaryFailure,
 )
+from identity.mail.trust import system_trust
 
 # 5xx answers about the connection's credentials or encryption: settings are wrong, not the mail.
 _WANTS_LOGIN = frozenset({530, 534, 535, 538})
@@ -48,7 +49,7 @@ class SmtpTransport:
     def __init__(self, relay: Relay, *, timeout: float = 10.0, tls: ssl.SSLContext | None = None) -> None:
         self._relay = relay
         self._timeout = timeout
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls
         self._connection: smtplib.SMTP | None = None
 
     def __repr__(self) -> str:
@@ -107,7 +108,7 @@ class SmtpTransport:
     def _dial(self) -> smtplib.SMTP:
         relay = self._relay
         if relay.encryption is Encryption.IMPLICIT:
-            return smtplib.SMTP_SSL(relay.host, relay.port, timeout=self._timeout, context=self._tls)
+            return smtplib.SMTP_SSL(relay.host, relay.port, timeout=self._timeout, context=self._tls or system_trust())
         return smtplib.SMTP(relay.host, relay.port, timeout=self._timeout)
 
     def _prepare(self, connection: smtplib.SMTP) -> None:
@@ -120,7 +121,7 @@ class SmtpTransport:
                 " to the mail URL if the network up to the server is trusted."
             )
         if offered and relay.encryption in (Encryption.REQUIRED, Encryption.IF_OFFERED):
-            connection.starttls(context=self._tls)
+            connection.starttls(context=self._tls or system_trust())
         if relay.credentials is not None:
             connection.login(*relay.credentials)
 
