@@ -89,8 +89,9 @@ class WebhookSms:
 
 def _hang_up(connection: socket.socket) -> None:
     try:
-        # Of the socket below TLS: no goodbye is said, and whoever waits on it wakes up.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        # Of the socket below TLS: no goodbye is said, and whoever waits on it wakes up. Of its reading half alone: with
+        # both, the next byte that trickles in resets the connection, and a status that was read already is lost.
+        socket.socket.shutdown(connection, socket.SHUT_RD)
     except OSError:
         return
 
