@@ -122,6 +122,7 @@ class Mind:
     codes: dict[str, list[str]] = field(default_factory=dict)
     bearers: dict[str, str] = field(default_factory=dict)
     """By access token, the address of its account."""
+    _holders: dict[str, str] = field(default_factory=dict)
 
     def learn(self, kind: str, value: str) -> None:
         """The newest comes last."""
@@ -136,9 +137,12 @@ class Mind:
             for each, value in message.ListFields():
                 if (kind := LEARNED.get(f"{message.DESCRIPTOR.name}.{each.name}")) is not None:
                     self.learn(kind, value)
+            given: Any = message
             if message.DESCRIPTOR.name in ("SessionResult", "PasswordChange"):
-                session: Any = message
-                self.bearers[session.tokens.access_token] = session.account.email
+                self._holders[given.session.id] = given.account.email
+                self.bearers[given.tokens.access_token] = given.account.email
+            elif message.DESCRIPTOR.name == "RefreshSessionResponse":
+                self.bearers[given.tokens.access_token] = self._holders[given.session_id]
 
 
 def messages_in(message: Message) -> Iterator[Message]:
