@@ -81,6 +81,8 @@ async def test_a_role_of_the_tenants_own_grants_what_it_says(service: Running) -
     owner = await company(service)
     role = pb.PutRoleRequest(key="scout", name="Scout", level=20, permissions={"accounts": actions("view")})
     await service.tenants.PutRole(role, metadata=owner.metadata)
+    roles = (await service.tenants.ListRoles(pb.ListRolesRequest(), metadata=owner.metadata)).roles
+    assert len({role.number for role in roles}) == len(roles)
     scout = await member(service, owner, "scout")
     assert (scout.session.membership.role.name, scout.session.membership.role.level) == ("Scout", 20)
     listing = accounts.ListAccountsRequest()

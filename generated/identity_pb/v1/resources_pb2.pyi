@@ -555,7 +555,9 @@ class Role(_message.Message):
     key: _builtins.str
     """key is the stable name, e.g. "admin"; unique in a tenant."""
     number: _builtins.int
-    """number is a small integer alias, for products that show one."""
+    """number is a small integer alias, for products that show one. Those of a tenant's own roles begin above 1000, so that
+    none has the number of a built-in one.
+    """
     name: _builtins.str
     """name is the display name, e.g. "Sales Representative"."""
     level: _builtins.int

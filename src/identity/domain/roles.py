@@ -8,6 +8,9 @@ from uuid import UUID
 
 from identity.domain.policy import Policy, Role
 
+OWN_NUMBERS = 1000
+"""What the numbers of tenants' own roles begin above; those of built-in ones are below."""
+
 
 class RoleStore(Protocol):
     """Rows of the roles that tenants made."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, bindparam, delete, exists, select
 
 from identity.domain.policy import Role
+from identity.domain.roles import OWN_NUMBERS
 from identity.store.insert import insert
 from identity.store.tables import invites, memberships, roles
 
@@ -71,6 +72,6 @@ def _to_role(row: Row[Any]) -> Role:
         level=row.level,
         permissions=row.permissions,
         requires_mfa=row.mfa_required,
-        number=row.number,
+        number=OWN_NUMBERS + row.number,
         built_in=False,
     )
