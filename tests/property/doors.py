@@ -25,7 +25,7 @@ _STUBS = {
 }
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Drawn at random, though no secrets: what the contract redacts in its logs is taken as such by itself.
-_RANDOM = {"next_page_token", "cursor", "token_id", "kid", "x", "y", "number"}
+_RANDOM = {"next_page_token", "cursor", "token_id", "kid", "x", "y", "number", "phone"}
 
 
 class Answer(NamedTuple):

@@ -126,10 +126,10 @@ class Playing:
         self.watchers: list[Callable[[Done], None]] = []
         self._owners: dict[str, str] = {}
 
-    async def move(self, move: Move) -> Done | None:
-        """Make the call of a move a second later; None if it was only time that passed."""
+    async def move(self, move: Move, *, seconds: int = 1) -> Done | None:
+        """Make the call of a move a moment later; None if it was only time that passed."""
         draws = Draws(move.draws)
-        self.service.clock.advance(seconds=1)
+        self.service.clock.advance(seconds=seconds)
         if move.name == TIME:
             await self.wait(JUMPS[draws.below(len(JUMPS))])
             return None

@@ -244,6 +244,8 @@ class Play:
                 return self._code(name, message, actor, draws)
             case "tenant_name":
                 return f"Place {self.serial} {draws.below(3)}"
+            case "token" | "push_token":
+                return f"push token {draws.below(3)} of {self.serial}"
             case "phone":
                 return f"+3247{int(self.serial.strip('q')) * 10 + draws.below(10):07}"
         return self._known(BY_NAME[name], draws) if name in BY_NAME else constant(name, draws)
@@ -281,8 +283,6 @@ def constant(name: str, draws: Draws) -> str:
         "bootstrap_secret": "",
         "open_time": "08:00",
         "close_time": "18:00",
-        "push_token": "a push token",
-        "token": f"push token {draws.below(3)}",
         "cursor": "r1-0",
     }
     return values.get(name, f"{name} {draws.below(3)}")
