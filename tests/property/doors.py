@@ -7,6 +7,7 @@ contract has it. The one here speaks gRPC; one over HTTP translates both ways by
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -49,16 +50,18 @@ class Door(Protocol):
 
 
 class GrpcDoor:
-    """The service itself."""
+    """The service itself. `overhear` gets all that a refusal says on the wire."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, overhear: Callable[[str], object] = lambda _: None) -> None:
         self._client = client
+        self._overhear = overhear
 
     async def call(self, rpc: str, request: Message, access_token: str) -> Answer:
         service, _, method = rpc.partition(".")
         stub: Any = getattr(self._client, _STUBS[service])
         answer = await outcome(getattr(stub, method)(request, metadata=bearer(access_token) if access_token else ()))
         if isinstance(answer, Refusal):
+            self._overhear(repr(answer.on_the_wire))
             return Answer(answer.code.name, None, answer.reason, tuple(answer.fields), answer.retry_after)
         assert isinstance(answer, Message)
         return Answer("OK", answer)

@@ -240,7 +240,7 @@ class Ledger:
 
     def _learn_from_answer(self, done: Done, proof: Proof | None, now: datetime) -> None:
         answer: Any = done.answer.message
-        whose = proof.email if proof else done.actor or getattr(done.request, "identifier", "")
+        whose = proof.email if proof else getattr(done.request, "identifier", "") or done.actor
         result = (
             answer.WhichOneof("result") if answer is not None and "result" in answer.DESCRIPTOR.oneofs_by_name else ""
         )
