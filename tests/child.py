@@ -83,6 +83,11 @@ class Child:
         """Have it stop dead once it has run this many more statements that write; 0 stops it before the next."""
         await self._ask("stall_after", statements)
 
+    async def resources(self) -> tuple[int, int, int]:
+        """What it holds now: open files, tasks of its loop, and bytes of memory, where the system tells."""
+        files, tasks, memory = await self._ask("resources")
+        return files, tasks, memory
+
     async def peak_memory(self) -> int:
         """The most memory that it has ever held, in bytes."""
         return int(await self._ask("peak_memory"))
@@ -246,6 +251,10 @@ async def _serve(settings: dict[str, Any], clock: _MovedClock, fuse: _Fuse, pipe
             case "stall_after":
                 pipe.send(None)
                 fuse.light(arguments[0])
+            case "resources":
+                files, statm = Path("/dev/fd"), Path("/proc/self/statm")
+                memory = int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+                pipe.send((len(list(files.iterdir())), len(asyncio.all_tasks()), memory))
             case "peak_memory":
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
                 pipe.send(peak if sys.platform == "darwin" else peak * 1024)
