@@ -68,20 +68,25 @@ class Ledger:
 
     def __init__(self, playing: Playing) -> None:
         self._playing, self._service, self._mind = playing, playing.service, playing.mind
-        self._proofs: dict[str, Proof] = {}
+        self.proofs: dict[str, Proof] = {}
         self._mailed_codes: dict[str, str] = {}
         self._used_codes: set[tuple[str, str]] = set()
         self._last_step: dict[str, int] = {}
         self._before = privileges(playing.service, playing.serial)
 
     def __call__(self, done: Done) -> None:
-        after = privileges(self._service, self._playing.serial)
         proof = self._proof_of(done)
+        # What a refused call has done all the same is found by the next one that is not, or in the end.
         if done.answer.ok:
+            after = privileges(self._service, self._playing.serial)
             self._check_fresh(done)
-        self._check_gains(done, proof, self._before, after)
+            self._check_gains(done, proof, self._before, after)
+            self._before = after
         self._settle(done, proof)
-        self._before = after
+
+    def close(self) -> None:
+        """The last calls, which were refused, have changed nothing."""
+        assert privileges(self._service, self._playing.serial) == self._before, "a refused call had an effect"
 
     # The proof of a call.
 
@@ -91,7 +96,7 @@ class Ledger:
         token = getattr(done.request, field, "") if done.answer.ok and field else ""
         if not token:
             return None
-        proof = self._proofs.get(token)
+        proof = self.proofs.get(token)
         assert proof is not None, "a token that was never handed out is good"
         assert proof.kind == kind, f"a token for {proof.kind} is good for {kind}"
         assert proof.is_live, "a proof is good for a second time"
@@ -108,10 +113,10 @@ class Ledger:
             if self._before.has_factor(email):
                 assert self._is_good_code(email, request.second_factor, f"proof of {email}"), "no code was needed"
         elif rpc == "VerifyOtp":
-            email = self._proofs[request.challenge_token].email
+            email = self.proofs[request.challenge_token].email
             assert self._is_good_code(email, request, request.challenge_token), "a wrong code is good"
         elif rpc == "ConfirmTotpEnrollment":
-            assert self._proofs[request.enrollment_token].email == done.actor, "another's enrolment is good"
+            assert self.proofs[request.enrollment_token].email == done.actor, "another's enrolment is good"
             seed = self._mind.known[f"seed of {done.actor}"][-1]
             assert self._step(done.actor, seed, request.code, renewed=True), "a wrong first code is good"
 
@@ -219,7 +224,7 @@ class Ledger:
         if done.answer.ok and rpc in ("ResetPassword", "ChangePassword"):
             self._end(proof.email if proof else done.actor or done.request.identifier, set(LIFETIMES) - {"invite"})
         if done.answer.ok and rpc in ("RevokeInvite", "ResendInvite"):
-            for each in self._proofs.values():
+            for each in self.proofs.values():
                 each.is_live = each.is_live and each.invite_id != done.request.id
         for letter in done.letters:
             if (kind := MAILED.get(letter.kind)) is not None:
@@ -227,14 +232,14 @@ class Ledger:
                 place = (invite.tenant_id, invite.role, invite.id) if invite else ()
                 self._end(letter.recipient, {kind}, place[:1])
                 until = now + LIFETIMES[kind]
-                self._proofs[letter.secret] = Proof(kind, letter.recipient, until, *place)
+                self.proofs[letter.secret] = Proof(kind, letter.recipient, until, *place)
             elif letter.kind is MailKind.SIGN_IN_CODE:
                 self._mailed_codes[self._challenge_of(done) or f"proof of {letter.recipient}"] = letter.secret
         self._learn_from_answer(done, proof, now)
 
     def _end(self, email: str, kinds: set[str], tenant: tuple[str, ...] = ()) -> None:
         """A newer proof kills the older, and a new password all; an invitation those to the same place."""
-        for each in self._proofs.values():
+        for each in self.proofs.values():
             if each.email == email and each.kind in kinds and tenant in ((), (each.tenant_id,)):
                 each.is_live = False
 
@@ -246,12 +251,12 @@ class Ledger:
         )
         kind = {"mfa_challenge": "challenge", "tenant_choice": "choice"}.get(result)
         if kind is not None:
-            self._proofs[getattr(answer, result).challenge_token] = Proof(kind, whose, now + LIFETIMES[kind])
+            self.proofs[getattr(answer, result).challenge_token] = Proof(kind, whose, now + LIFETIMES[kind])
         if method_of(done) == "BeginTotpEnrollment" and answer is not None:
-            self._proofs[answer.enrollment_token] = Proof("enrolment", done.actor, now + LIFETIMES["enrolment"])
+            self.proofs[answer.enrollment_token] = Proof("enrolment", done.actor, now + LIFETIMES["enrolment"])
         if token := getattr(answer, "reset_token", ""):
             self._end(whose, {"reset"})
-            self._proofs[token] = Proof("reset", done.request.identifier, now + LIFETIMES["reset"])
+            self.proofs[token] = Proof("reset", done.request.identifier, now + LIFETIMES["reset"])
 
     @staticmethod
     def _challenge_of(done: Done) -> str:

@@ -126,6 +126,11 @@ class Playing:
         self.watchers: list[Callable[[Done], None]] = []
         self._owners: dict[str, str] = {}
 
+    @property
+    def slug(self) -> str:
+        """The first company's."""
+        return f"place-{self.serial}"
+
     async def move(self, move: Move, *, seconds: int = 1) -> Done | None:
         """Make the call of a move a moment later; None if it was only time that passed."""
         draws = Draws(move.draws)

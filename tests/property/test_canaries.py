@@ -92,7 +92,7 @@ async def test_P_16_LO_01_no_secret_of_any_rpc_is_anywhere_else(launch: Launch) 
         service.tend()
         door = GrpcDoor(service, refusals.append)
         canaries.add(key, "service key")
-        for _ in range(effort(4, 100)):
+        for _ in range(effort(3, 100)):
             play = Playing(service, new_serial(), door=door, service_key=key)
             play.watchers.append(canaries)
             await play.begin()

@@ -57,4 +57,4 @@ async def test_P_04_both_engines_answer_alike(engines: list[Running]) -> None:
             one, other = [each and told(each, recording) for each, recording in zip(done, recordings, strict=True)]
             assert one == other
 
-    await explore(agree, examples=8)
+    await explore(agree, examples=5)

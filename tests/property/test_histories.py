@@ -26,7 +26,7 @@ from identity_pb.v1 import account_service_pb2 as accounts
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import session_service_pb2 as sessions
 
-HISTORIES, CLIENTS, CALLS = 6, 8, 4
+HISTORIES, CLIENTS, CALLS = 4, 8, 4
 PROOFS = 4
 """How many passwords are tried at the same time at most: one more, and the budget would have its say (LG-02)."""
 

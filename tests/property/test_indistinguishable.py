@@ -243,7 +243,7 @@ async def test_P_07_N_13_nobody_learns_who_is_here(town: Town) -> None:
         for _ in range(times):
             assert_alike(town, bridge, lambda who: ask(town.service, who, given), town.people[which], nobody, turn)
 
-    await explore(alike, examples=35, salt=town.service.world.database.dialect)
+    await explore(alike, examples=25, salt=town.service.world.database.dialect)
 
 
 async def test_P_07_N_27_a_token_of_another_purpose_is_no_token(town: Town) -> None:
@@ -259,7 +259,7 @@ async def test_P_07_N_27_a_token_of_another_purpose_is_no_token(town: Town) -> N
         ask = lambda token: method(request(token), metadata=given.metadata)  # noqa: E731
         assert_alike(town, bridge, ask, town.tokens[kind], unknown, turn)
 
-    await explore(alike, examples=30, salt=town.service.world.database.dialect)
+    await explore(alike, examples=20, salt=town.service.world.database.dialect)
 
 
 async def test_P_07_AZ_02_what_is_anothers_does_not_exist(town: Town) -> None:

@@ -66,4 +66,4 @@ async def test_P_11_no_guess_too_many_and_nobody_kept_out(service: Running) -> N
             after = Attempts(after.charges).charged(now) or after
         return after
 
-    await explore(within, examples=8, salt=service.world.database.dialect)
+    await explore(within, examples=6, salt=service.world.database.dialect)

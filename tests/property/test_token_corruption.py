@@ -210,7 +210,7 @@ async def test_P_12_N_21_a_damaged_token_is_no_token(scene: Scene, make: Callabl
     def is_refused(damaged: str) -> None:
         assert bridge.call(refused_with, kind.present, damaged) == unknown.on_the_wire
 
-    await explore(is_refused, examples=15, salt=make.__name__ + scene.service.world.database.dialect)
+    await explore(is_refused, examples=10, salt=make.__name__ + scene.service.world.database.dialect)
     answer = await kind.present(kind.token)
     assert make is not service_key or not answer.active
 
