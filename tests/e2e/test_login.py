@@ -133,8 +133,8 @@ async def test_PW_05_a_password_under_another_cost_is_hashed_anew(service: Runni
     """Signing in brings a row of another cost to the present one; a wrong password changes nothing."""
     email = await service.verified()
     ours = service.account(email).password_hash or ""
-    pepper = service.world.passwords._pepper
-    older = PasswordHasher(pepper, ours.split("$")[1], 5).hash(PASSWORD)
+    pepper_id = ours.split("$")[1]
+    older = PasswordHasher(service.world.passwords._peppers[pepper_id], pepper_id, 5).hash(PASSWORD)
     change(service, email, password_hash=older)
     await login_refused(service, email, WRONG_PASSWORD)
     assert service.account(email).password_hash == older
