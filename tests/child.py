@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -214,6 +215,15 @@ def _fit(fuse: _Fuse) -> None:
         setattr(cls, name, fuse.around(getattr(cls, name), _in_postgres_writer))
 
 
+def _open_every_connection(service: Service) -> None:
+    """Fill the pools, which keep what they have opened, so that only what is not theirs can add files."""
+    database: Any = service.world.database
+    pools = [getattr(database, name) for name in ("_readers", "_writers") if hasattr(database, name)]
+    for pool in pools:
+        for lease in [pool.acquire(monotonic() + _PATIENCE) for _ in range(pool.size)]:
+            pool.release(lease)
+
+
 def _in_sqlite_writer(_: object) -> bool:
     return threading.current_thread().name == "identity-writer"
 
@@ -252,6 +262,7 @@ async def _serve(settings: dict[str, Any], clock: _MovedClock, fuse: _Fuse, pipe
                 pipe.send(None)
                 fuse.light(arguments[0])
             case "resources":
+                _open_every_connection(service)
                 files, statm = Path("/dev/fd"), Path("/proc/self/statm")
                 memory = int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
                 pipe.send((len(list(files.iterdir())), len(asyncio.all_tasks()), memory))

@@ -158,7 +158,7 @@ async def test_P_18_F_15_what_visitors_cost_is_given_back(service: Child) -> Non
     """Files and tasks are as before ten seconds after a crowd has left, and memory does not grow with their number."""
     _log.warning("IDENTITY_TEST_SEED=%d", FIXED_SEED)  # pytest shows it with a failure
     rng = Random(FIXED_SEED)
-    # What is opened once and kept: threads, and connections to the database.
+    # What is opened once and kept, as threads are.
     await Visitor(service.address, rng, asyncio.Event()).flood()
     await crowd(service, rng)
     await asyncio.sleep(0)

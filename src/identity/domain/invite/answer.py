@@ -88,7 +88,7 @@ def accept_invite(world: World, wish: Acceptance) -> LoginResult:
     now = world.clock()
     digest = world.secrets.digest(wish.token)
     invite = check(world.database.read(lambda tx: tx.invites.find(digest)), now)
-    password_hash = "" if wish.caller else _hash(world, wish, invite)
+    password_hash = "" if wish.caller else _hash(world, wish, invite, now)
 
     def accept(tx: Transaction) -> Step:
         held = check(tx.invites.find(digest), now)
@@ -150,9 +150,11 @@ def decline_invite(world: World, token: str, source: Source) -> None:
     world.database.write(decline)
 
 
-def _hash(world: World, wish: Acceptance, invite: Invite) -> str:
+def _hash(world: World, wish: Acceptance, invite: Invite, now: datetime) -> str:
     account = world.database.read(lambda tx: tx.accounts.find(email=invite.email))
     if account is not None and account.email_verified_at is not None:
+        # Whoever has made the account since may have done it with this invitation: then that is the news.
+        check(world.database.read(lambda tx: tx.invites.get(invite.tenant_id, invite.id)), now)
         raise SignInRequired()
     if not wish.password:
         raise InvalidRequest("A new account needs a password.", field="password")
