@@ -32,7 +32,9 @@ async def call(
     """The raw answer to raw bytes; of a stream, the first one."""
     unary: Any = channel.unary_unary(path)
     streaming: Any = channel.unary_stream(path)
-    answer: bytes = await (streaming(request).read() if stream else unary(request, metadata=metadata))
+    answer: bytes = await (
+        streaming(request, metadata=metadata).read() if stream else unary(request, metadata=metadata)
+    )
     return answer
 
 
