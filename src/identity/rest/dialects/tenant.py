@@ -61,7 +61,7 @@ async def _login(exchange: Exchange, body: shapes.Login) -> Response:
         refresh_token=result.tokens.refresh_token or None,
         user=shapes.User(**_user(result.account, result.membership)),
     )
-    return reply(signed_in, exclude_none=True)
+    return reply(signed_in)
 
 
 async def _refresh(exchange: Exchange, body: shapes.Refresh) -> Response:
@@ -78,7 +78,7 @@ async def _me(exchange: Exchange, _: None) -> Response:
         permissions=_permissions(answer.membership.role),
         tenant=tenant if answer.HasField("tenant") else None,
     )
-    return reply(me, exclude_none=True)
+    return reply(me)
 
 
 def _person(account: resources.Account, membership: resources.Membership) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _user(account: resources.Account, membership: resources.Membership) -> dict[
         **_person(account, membership),
         "avatar": account.avatar_url or None,
         "department_id": membership.department_id or None,
-        "team_ids": list(membership.team_ids) or None,
+        "team_ids": list(membership.team_ids),
     }
 
 

@@ -79,11 +79,11 @@ class Person(CamelReply):
 
 
 class User(Person):
-    """Who signed in, with what there is of a picture, a department and teams."""
+    """Who signed in, with picture, department and teams: null and none for who has not got them."""
 
-    avatar: str | None = None
-    department_id: str | None = None
-    team_ids: list[str] | None = None
+    avatar: str | None
+    department_id: str | None
+    team_ids: list[str]
 
 
 class TenantName(CamelReply):
@@ -114,8 +114,8 @@ class SignedIn(CamelReply):
     """The tokens, and whose they are."""
 
     access_token: str
-    refresh_token: str | None = None
-    """None with a temporary password, which has to be changed first."""
+    refresh_token: str | None
+    """Null with a temporary password, which has to be changed first."""
     user: User
 
 
@@ -131,7 +131,7 @@ class Me(User):
     """Who is signed in, and what they may do where."""
 
     permissions: dict[str, dict[str, bool]]
-    tenant: TenantName | None = None
+    tenant: TenantName | None
 
 
 class Tokens(CamelReply):
