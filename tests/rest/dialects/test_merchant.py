@@ -27,7 +27,6 @@ INVALID: tuple[tuple[dict[str, Any], str, str], ...] = (
     ({"role": None}, "INVALID_REQUEST", "role"),
     ({"firstName": 5}, "INVALID_REQUEST", "firstName"),
     ({"email": "not an address"}, "INVALID_REQUEST", "email"),
-    ({"origin": "elsewhere"}, "INVALID_REQUEST", "origin"),
     ({"phoneNumber": "12", "phoneNumberCountry": "FR"}, "INVALID_REQUEST", "phoneNumber"),
     ({"phoneNumber": "0612345678", "phoneNumberCountry": "France"}, "INVALID_REQUEST", "phoneNumberCountry"),
     ({"password": "alllowercase1!"}, "PASSWORD_COMPOSITION", "password"),

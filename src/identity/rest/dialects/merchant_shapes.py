@@ -59,7 +59,8 @@ class Registration(CamelBody):
     """The company to make; for `Manager`."""
     association_name: str | None = None
     """The association to make; for `Association`."""
-    origin: Origin | None = None
+    origin: str | None = None
+    """`dashboard` or `application`; the document leaves it open, so that another one says nothing."""
     phone_number: str | None = None
     """As dialled in `phoneNumberCountry`, or with `+` and the code of the country."""
     phone_number_country: str | None = None
@@ -86,8 +87,8 @@ class Address(CamelBody):
 
 class ForgottenPassword(CamelBody):
     email: str
-    origin: Origin | None = None
-    """With `application`, a service key gets the token in the answer; everybody else a mail (Z-02)."""
+    origin: str | None = None
+    """With `application`, a service key gets the token in the answer; everybody and everything else a mail (Z-02)."""
 
 
 class NewPassword(CamelBody):
