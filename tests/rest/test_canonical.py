@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -136,6 +137,19 @@ async def test_answers_are_kept_by_nobody_and_carry_the_id_of_the_request(web: W
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert "server" not in answer.headers
+
+
+async def test_no_answer_waits_for_the_client_to_acknowledge_its_head(web: Web) -> None:
+    """Nagle's algorithm would hold each body back for 40 ms, as long as acknowledgements take on a warm connection."""
+    for _ in range(20):
+        await web.call("GET", "/v1/nothing", status=404)
+    took = []
+    for _ in range(20):
+        begun = monotonic()
+        await web.call("GET", "/v1/nothing", status=404)
+        took.append(monotonic() - begun)
+
+    assert min(took) < 0.035
 
 
 def test_two_endpoints_cannot_share_a_method_and_a_path() -> None:
