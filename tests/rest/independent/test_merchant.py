@@ -187,12 +187,12 @@ async def _forgets_the_password(app: MerchantClient, email: str, service: Runnin
     for lang, origin in (("en", {}), ("fr", {"origin": "website"}), ("nl", {"origin": "application"})):
         sent = service.mailbox.count(email)
         known = done(await app.send_reset(email, lang, **origin))
-        assert known == done(await app.send_reset("nobody@example.org", lang, **origin))
         tokens.append(await service.mailbox.token(email, sent + 1))
         assert tokens[-1] not in str(known)
         subjects.add(service.mailbox.of(email)[-1]["Subject"])
         service.clock.advance(minutes=2)
     assert len(subjects) == 3
+    assert known == done(await app.send_reset("nobody@example.org", "nl", origin="application"))
 
     failed(await app.change_forgotten(tokens[-1], WITHOUT_COMPOSITION[0]), 400)
     failed(await app.change_forgotten("no-such-token", OTHER), 404)
