@@ -33,7 +33,7 @@ async def test_a_front_end_written_from_the_document_works_with_the_organization
 
         user, organization = await _registers(app, email)
         await _proves_the_address(app, email, service)
-        await _signs_in_and_out(app, email, user, organization, service)
+        await _signs_in_and_out(app, browser, email, user, organization, service)
         await _forgets_the_password(app, OrganizationClient(second), email, service)
         for version, at in ((4, browser), (5, second)):
             await _signs_in_with_next_auth(NextAuth(at, version), at, email, LONGEST)
@@ -101,7 +101,12 @@ async def _proves_the_address(app: OrganizationClient, email: str, service: Runn
 
 
 async def _signs_in_and_out(
-    app: OrganizationClient, email: str, user: dict[str, Any], organization: dict[str, Any], service: Running
+    app: OrganizationClient,
+    browser: Browser,
+    email: str,
+    user: dict[str, Any],
+    organization: dict[str, Any],
+    service: Running,
 ) -> None:
     assert json_of(await app.session()) == {}
     json_of(await app.login(email, WRONG), 401)
@@ -123,7 +128,9 @@ async def _signs_in_and_out(
     assert session["expires"] > service.clock.now.isoformat()
     service.clock.advance(days=1)
     assert json_of(await app.session())["user"] == session["user"]
+    cookies = browser.cookies
     assert (await app.signout()).is_success
+    assert browser.cookies.keys() < cookies.keys()
     assert json_of(await app.session()) == {}
 
     assert (await app.login(email, PASSWORD)).is_success
