@@ -215,6 +215,16 @@ def test_slow_statements_are_no_outage(counter_url: str, kind: str) -> None:
     database.close()
 
 
+def test_AV_02_time_that_ran_out_behind_a_lock_is_no_outage(database: Database, counter_url: str) -> None:
+    """A unit that has little time left when it meets a lock fails alone; the server has said all that it had to say."""
+    with psycopg.connect(counter_url) as holder:
+        holder.execute("UPDATE counters SET value = 5 WHERE name = 'a'")
+        with pytest.raises(ServiceUnavailable):
+            database._write(lambda tx: tx.bump("a"), monotonic() + 0.2)
+        assert not database.is_away
+        assert database.write(lambda tx: tx.bump("b")) == 1
+
+
 def test_a_row_that_is_locked_is_not_waited_for_without_end(database: Database, counter_url: str) -> None:
     with psycopg.connect(counter_url) as other:
         other.execute("UPDATE counters SET value = 5 WHERE name = 'a'")

@@ -15,8 +15,15 @@ from psycopg.abc import PQGen
 RV = TypeVar("RV")
 
 
+# Longer than a server that works waits for a lock (`lock_timeout`, less what the way there takes).
+SILENT_SECONDS = 1.9
+
+
 class NoAnswerError(psycopg.OperationalError):
     """The server did not answer by the deadline; the connection is closed."""
+
+    is_silent = False
+    """Whether it had the time in which one that works says something, be it that a lock was not to be had."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -24,7 +31,8 @@ class BoundedConnection(psycopg.Connection[Any]):
     deadline = 0.0
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        left = self.deadline - monotonic()
+        begun = monotonic()
+        left = self.deadline - begun
         try:
             return super().wait(gen, interval, timeout=max(0.0, left))
         except psycopg.OperationalError:
@@ -32,7 +40,9 @@ class BoundedConnection(psycopg.Connection[Any]):
                 raise
             # What the server was asked may still happen; nothing can be read from this connection again.
             self.close()
-            raise NoAnswerError("the server did not answer in time") from None
+            failure = NoAnswerError("the server did not answer in time")
+            failure.is_silent = monotonic() - begun >= SILENT_SECONDS
+            raise failure from None
 
 
 class CommitInDoubtError(psycopg.OperationalError):

@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 
 from identity.domain.errors import DomainError, Overloaded, ServiceUnavailable
-from identity.store.bounded import BoundedConnection, CommitInDoubtError, NoAnswerError
+from identity.store.bounded import BoundedConnection, CommitInDoubtError
 from identity.store.breaker import PAUSE, Breaker
 from identity.store.database import Action, Database, R, T, Usage, commits, refuse_actions, run_actions
 from identity.store.failures import StoreError, Verdict, judge, outward
@@ -212,8 +212,12 @@ def _commit(driver: BoundedConnection) -> None:
 
 
 def _is_silent(error: BaseException) -> bool:
-    """Whether the server said nothing at all, which it does not do because of one statement."""
-    return isinstance(_driver_error(error), NoAnswerError | psycopg.errors.ConnectionTimeout)
+    """Whether the server said nothing at all, which it does not do because of one statement.
+
+    A unit whose time ran out while it waited for a neighbour's lock has not found an outage.
+    """
+    driver = _driver_error(error)
+    return isinstance(driver, psycopg.errors.ConnectionTimeout) or getattr(driver, "is_silent", False)
 
 
 def _driver_error(error: BaseException) -> object:
