@@ -16,11 +16,11 @@ from identity.rpc.log import configure
 
 
 @contextmanager
-def captured_log() -> Iterator[tuple[Any, StringIO]]:
+def captured_log(stream: StringIO | None = None) -> Iterator[tuple[Any, StringIO]]:
     """The log of calls, and where everything is written, down to its details; afterwards everything is as before."""
     root, before, hook = logging.getLogger(), structlog.get_config(), threading.excepthook
     handlers, level = root.handlers[:], root.level
-    stream = StringIO()
+    stream = stream or StringIO()
     try:
         yield configure(level="debug", json=True, stream=stream), stream
     finally:

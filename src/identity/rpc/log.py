@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from json.encoder import encode_basestring_ascii as quote
 from types import TracebackType
-from typing import Any, Final, Protocol, TextIO
+from typing import Any, Final, Protocol, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -64,7 +65,7 @@ def configure(*, level: str = "info", json: bool | None = None, stream: TextIO |
             *shape,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Lossy(out))),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -141,6 +142,24 @@ class _JsonCallLog:
             line += f', "trace_id": "{trace_id}"'
         self._stream.write(line + "}\n")
         self._stream.flush()
+
+
+class _Lossy:
+    """A stream that loses what cannot be written, as beside a full disk or a broken pipe (F-14).
+
+    An error would end the thread that had something to tell: the one that writes, or the one that mails.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _LibraryHandler(logging.Handler):
