@@ -6,10 +6,10 @@ an active administrator; what belongs to another tenant does not exist (AZ-02, A
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
-from identity.domain.accounts import Account, AccountStatus
+from identity.domain.accounts import Account
 from identity.domain.callers import Caller
 from identity.domain.errors import LastAdmin, NotFound, PermissionDenied, RoleNotAllowed
 from identity.domain.policy import Role
@@ -77,13 +77,3 @@ def keep_an_administrator(world: World, tx: Transaction, tenant: Tenant) -> None
         if role is not None and role.permissions.get(resource, {}).get(action, False):
             return
     raise LastAdmin()
-
-
-def is_active(account: Account) -> bool:
-    """Whether the account may sign in as far as its status goes."""
-    return account.status is AccountStatus.ACTIVE
-
-
-def with_account(member: Member, account: Account) -> Member:
-    """The same member after the account changed."""
-    return replace(member, account=account)

@@ -14,6 +14,7 @@ from identity.domain.roles import role_of
 from identity.domain.sessions import EndReason
 from identity.domain.sign_in import announce, announce_older_tokens
 from identity.domain.tenant.get_tenant import active_tenant
+from identity.domain.tenants import Tenant
 
 MOST_ROLES = 50
 
@@ -47,7 +48,7 @@ def put_role(world: World, caller: Caller, role: Role, source: Source) -> Role:
         if own is None or above > own.level or not _within(role.permissions, own.permissions):
             raise PermissionDenied(field="level" if own and above > own.level else "permissions")
         written = tx.roles.put(tenant.id, role, now)
-        _renew_tokens(world, tx, caller, role, now)
+        _renew_tokens(world, tx, tenant, role, now)
         record(
             tx.audit,
             Event.ROLE_CHANGED,
@@ -99,12 +100,10 @@ def _within(permissions: Permissions, own: Permissions) -> bool:
     )
 
 
-def _renew_tokens(world: World, tx: Transaction, caller: Caller, role: Role, now: datetime) -> None:
-    if caller.tenant_id is None:
-        return
+def _renew_tokens(world: World, tx: Transaction, tenant: Tenant, role: Role, now: datetime) -> None:
     # The next whole second: tokens say when they were issued in whole seconds.
     tokens_from = now.replace(microsecond=0) + timedelta(seconds=1)
-    changed = tx.sessions.change_level(caller.tenant_id, role.key, level=role.level, tokens_from=tokens_from, now=now)
+    changed = tx.sessions.change_level(tenant.id, role.key, level=role.level, tokens_from=tokens_from, now=now)
     short = [session for session in changed if role.requires_mfa and not is_factor_proven(session.amr)]
     ended = [tx.sessions.revoke(session.id, now=now, reason=EndReason.MEMBERSHIP) for session in short]
     announce(world, tx, filter(None, ended), now)
