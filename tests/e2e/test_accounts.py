@@ -7,10 +7,11 @@ from uuid import uuid4
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from tests.company import company, member
-from tests.running import PASSWORD, Running, new_email, refused
+from tests.running import PASSWORD, Running, bearer, new_email, refused
 
 from identity_pb.v1 import account_service_pb2 as pb
 from identity_pb.v1 import auth_service_pb2 as auth
+from identity_pb.v1 import resources_pb2 as resources
 from identity_pb.v1 import session_service_pb2 as sessions
 
 
@@ -135,6 +136,85 @@ async def test_RC_09_the_temporary_password_is_only_in_the_mail(service: Running
     service.clock.advance(hours=24)
     attempt = auth.LoginRequest(identifier=email, password=temporary)
     assert (await refused(service.auth.Login(attempt))).reason == "INVALID_CREDENTIALS"
+
+
+async def test_N_19_a_person_with_a_number_is_deleted_too(service: Running) -> None:
+    """Nothing that waits for the number is sent, and somebody else may have it."""
+    owner = await company(service)
+    wish = pb.CreateAccountRequest(email=new_email(), phone="+31 6 12345678", name="Jane")
+    person = await service.accounts.CreateAccount(wish, metadata=owner.metadata)
+    taken = pb.CreateAccountRequest(email=new_email(), phone="+31 6 12345678", name="Somebody else")
+    assert (await refused(service.accounts.CreateAccount(taken, metadata=owner.metadata))).reason == "PHONE_TAKEN"
+
+    await service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=person.account.id), metadata=owner.metadata)
+
+    again = await service.accounts.CreateAccount(taken, metadata=owner.metadata)
+    assert again.account.phone == "+31612345678"
+
+
+async def test_AZ_03_a_role_is_given_only_if_it_is_there_and_not_above_ones_own(service: Running) -> None:
+    """Making somebody and changing somebody are alike in that; a role cannot be taken away altogether."""
+    owner = await company(service)
+    person = await member(service, owner)
+    for role, reason in (("king", "ROLE_NOT_ALLOWED"), ("admin", "PERMISSION_DENIED")):
+        wish = pb.CreateAccountRequest(email=new_email(), name="Jane", role=role)
+        for call in (
+            service.accounts.CreateAccount(wish, metadata=owner.metadata),
+            service.accounts.UpdateAccount(give_role(person.id, role), metadata=owner.metadata),
+        ):
+            no = await refused(call)
+            assert (no.reason, no.fields) == (reason, ["role"])
+    nothing = pb.UpdateAccountRequest(id=person.id, changes=pb.AccountChanges(), update_mask=FieldMask(paths=["role"]))
+    no = await refused(service.accounts.UpdateAccount(nothing, metadata=owner.metadata))
+    assert (no.reason, no.fields) == ("INVALID_REQUEST", ["changes.role"])
+
+
+async def test_a_place_changes_without_the_role_and_ends_no_session(service: Running) -> None:
+    """Department and teams are labels: who gets others goes on with the tokens there are."""
+    owner = await company(service)
+    person = await member(service, owner)
+    changes = pb.AccountChanges(department_id="d-7", team_ids=["t-1", "t-2"])
+    move = pb.UpdateAccountRequest(
+        id=person.id, changes=changes, update_mask=FieldMask(paths=["department_id", "team_ids"])
+    )
+
+    moved = (await service.accounts.UpdateAccount(move, metadata=owner.metadata)).membership
+
+    assert (moved.department_id, list(moved.team_ids), moved.role.key) == ("d-7", ["t-1", "t-2"], "user")
+    await service.get_session(person.session.tokens.access_token)
+
+
+async def test_a_language_that_is_cleared_is_the_policys_again(service: Running) -> None:
+    """A profile always has one."""
+    session = await service.login(await service.verified(locale="nl"))
+    clear = pb.UpdateAccountRequest(
+        id=session.account.id, changes=pb.AccountChanges(), update_mask=FieldMask(paths=["locale"])
+    )
+    metadata = bearer(session.tokens.access_token)
+    assert (await service.accounts.UpdateAccount(clear, metadata=metadata)).account.locale == "en"
+
+
+async def test_N_18_enabling_what_is_not_disabled_changes_nothing(service: Running) -> None:
+    """It can be repeated, and ends no session."""
+    owner = await company(service)
+    person = await member(service, owner)
+    enable = pb.SetAccountStatusRequest(id=person.id, action=pb.ACCOUNT_ACTION_ENABLE)
+    for _ in range(2):
+        done = await service.accounts.SetAccountStatus(enable, metadata=owner.metadata)
+        assert (done.account.status, done.sessions_ended) == (resources.ACCOUNT_STATUS_ACTIVE, 0)
+    await service.get_session(person.session.tokens.access_token)
+
+
+async def test_LG_04_a_tenant_makes_five_hundred_accounts_in_a_day(service: Running) -> None:
+    """The next one waits for the end of the day, and other tenants do not."""
+    owner = await company(service)
+    create = [pb.CreateAccountRequest(email=new_email(), name="Jane") for _ in range(4)]
+    await service.accounts.CreateAccount(create[0], metadata=owner.metadata)
+    service.set_failures("accounts", owner.session.tenant.id, 499, minutes=24 * 60)
+    await service.accounts.CreateAccount(create[1], metadata=owner.metadata)
+    no = await refused(service.accounts.CreateAccount(create[2], metadata=owner.metadata))
+    assert (no.reason, no.retry_after) == ("RATE_LIMITED", 24 * 60 * 60)
+    await service.accounts.CreateAccount(create[3], metadata=(await company(service)).metadata)
 
 
 def rename(account_id: str, first_name: str) -> pb.UpdateAccountRequest:

@@ -190,3 +190,14 @@ async def test_SE_04_a_change_ends_sessions_that_another_process_opened(launch: 
     tokens = (await two.login(email)).tokens
     await change_of(one, email)
     assert (await refused(two.refresh(tokens.refresh_token))).reason == "SESSION_REVOKED"
+
+
+async def test_LG_06_who_may_not_sign_in_changes_no_password_either(service: Running) -> None:
+    """The gate is asked of whoever comes without a session, and the password stays what it was."""
+    email = await service.verified()
+    ban = update(accounts).where(accounts.c.email == email)
+    service.execute(ban.values(status="disabled"))
+    no = await refused(change_of(service, email))
+    assert no.reason == (await refused(service.login(email))).reason
+    service.execute(ban.values(status="active"))
+    await service.login(email)

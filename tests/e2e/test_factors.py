@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import grpc
+import pyotp
 import pytest
 from sqlalchemy import select
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, bearer, refused
@@ -207,6 +209,63 @@ async def test_OT_04_a_mailed_code_dies_by_resending_by_time_and_by_five_tries(s
     for _ in range(5):
         assert (await refused(service.auth.VerifyOtp(verify(third, email_code=wrong)))).reason == "OTP_INVALID"
     assert (await refused(service.auth.VerifyOtp(verify(third, email_code=code)))).reason == "OTP_EXPIRED"
+
+
+async def test_OT_08_mailed_codes_are_switched_off_as_they_are_switched_on(service: Running) -> None:
+    """With a code of their own; the recovery codes go with the last factor, and repeating either changes nothing."""
+    email = await service.verified()
+    metadata = bearer((await service.login(email)).tokens.access_token)
+    switch = factors.SetEmailOtpRequest(enabled=False, current_password=PASSWORD)
+    assert not (await service.factors.SetEmailOtp(switch, metadata=metadata)).HasField("factor")
+    switch.enabled = True
+    assert len((await service.factors.SetEmailOtp(switch, metadata=metadata)).recovery_codes) == 10
+    other = verify(await challenged(service, email), email_code=await service.mailbox.alone(email, "[0-9]{6}", 1))
+    access_token = (await service.auth.VerifyOtp(other)).session.tokens.access_token
+    switch.second_factor.email_code = other.email_code
+    assert (await refused(service.factors.SetEmailOtp(switch, metadata=metadata))).reason == "OTP_INVALID"
+    service.clock.advance(seconds=61)
+    await service.factors.SendFactorCode(factors.SendFactorCodeRequest(), metadata=metadata)
+    switch.second_factor.email_code = await service.mailbox.alone(email, "[0-9]{6}", 2)
+    switch.enabled = False
+
+    off = await service.factors.SetEmailOtp(switch, metadata=metadata)
+
+    assert (off.HasField("factor"), off.sessions_ended) == (False, 1)
+    assert (await refused(service.get_session(access_token))).reason == "SESSION_REVOKED"
+    listed = await service.factors.ListFactors(factors.ListFactorsRequest(), metadata=metadata)
+    assert (len(listed.factors), listed.recovery_codes_left) == (0, 0)
+
+
+async def test_OT_08_one_of_two_factors_goes_and_the_other_keeps_its_recovery_codes(service: Running) -> None:
+    """A factor that is not there cannot be removed, and costs nobody theirs."""
+    email = await service.verified()
+    metadata = bearer((await service.login(email)).tokens.access_token)
+    switch = factors.SetEmailOtpRequest(enabled=True, current_password=PASSWORD)
+    mail = await service.factors.SetEmailOtp(switch, metadata=metadata)
+    code = resources.SecondFactor(recovery_code=mail.recovery_codes[0])
+    begin = factors.BeginTotpEnrollmentRequest(current_password=PASSWORD, second_factor=code)
+    begun = await service.factors.BeginTotpEnrollment(begin, metadata=metadata)
+    app = pyotp.TOTP(begun.secret)
+    confirm = factors.ConfirmTotpEnrollmentRequest(
+        enrollment_token=begun.enrollment_token, code=app.at(service.clock.now)
+    )
+    stranger = bearer((await service.signed_in()).tokens.access_token)
+    no = await refused(service.factors.ConfirmTotpEnrollment(confirm, metadata=stranger))
+    assert (no.reason, no.fields) == ("TOKEN_INVALID", ["enrollment_token"])
+    confirmed = await service.factors.ConfirmTotpEnrollment(confirm, metadata=metadata)
+
+    service.clock.advance(minutes=1)
+    remove = factors.RemoveFactorRequest(id=str(uuid4()), current_password=PASSWORD)
+    remove.second_factor.totp = app.at(service.clock.now)
+    assert (await refused(service.factors.RemoveFactor(remove, metadata=metadata))).reason == "NOT_FOUND"
+    service.clock.advance(minutes=1)
+    remove.id = mail.factor.id
+    remove.second_factor.totp = app.at(service.clock.now)
+    await service.factors.RemoveFactor(remove, metadata=metadata)
+
+    listed = await service.factors.ListFactors(factors.ListFactorsRequest(), metadata=metadata)
+    assert [factor.id for factor in listed.factors] == [confirmed.factor.id]
+    assert listed.recovery_codes_left > 0
 
 
 async def signed_in_with(service: Running, person: Enrolled) -> str:

@@ -11,6 +11,8 @@ from sqlalchemy import select, update
 from tests.company import Person, accept, company, invited, member
 from tests.running import PASSWORD, Refusal, Running, new_email, outcome, refused
 
+from identity.domain.invite.manage import TENANT_INVITES
+from identity.domain.tenants import NewMembership
 from identity.store.tables import accounts as account_rows
 from identity.store.tables import memberships as membership_rows
 from identity_pb.v1 import auth_service_pb2 as auth
@@ -194,6 +196,72 @@ async def test_AZ_07_pages_hold_everything_once_and_their_tokens_are_ours(servic
     other = await company(service)
     foreign = pb.ListInvitesRequest(page_size=2, page_token=token)
     assert (await refused(service.invites.ListInvites(foreign, metadata=other.metadata))).reason == "INVALID_REQUEST"
+
+
+async def test_an_invitation_that_had_its_end_is_neither_sent_again_nor_taken_back(service: Running) -> None:
+    """Who has joined stays, and no new token comes of the old invitation."""
+    owner = await company(service)
+    email, token = await invited(service, owner)
+    await service.invites.AcceptInvite(accept(token))
+    listed = await service.invites.ListInvites(pb.ListInvitesRequest(email=email), metadata=owner.metadata)
+    (invite_id,) = (invite.id for invite in listed.invites)
+    service.clock.advance(seconds=61)
+    for call in (
+        service.invites.ResendInvite(pb.ResendInviteRequest(id=invite_id), metadata=owner.metadata),
+        service.invites.RevokeInvite(pb.RevokeInviteRequest(id=invite_id), metadata=owner.metadata),
+    ):
+        no = await refused(call)
+        assert (no.reason, no.fields) == ("INVITE_USED", ["id"])
+
+
+async def test_a_member_is_not_invited_and_does_not_join_twice(service: Running) -> None:
+    """Neither while inviting, nor with an invitation from before they came in by another way."""
+    owner, known = await company(service), await service.verified()
+    guest = Person(known, await service.login(known))
+    _, token = await invited(service, owner, email=known)
+    membership = NewMembership(UUID(guest.id), UUID(owner.session.tenant.id), "user", service.clock.now)
+    service.world.database.write(lambda tx: tx.tenants.add_membership(membership) and None)
+    again = pb.CreateInviteRequest(email=known, role="user")
+    assert (await refused(service.invites.CreateInvite(again, metadata=owner.metadata))).reason == "ALREADY_MEMBER"
+    join = pb.AcceptInviteRequest(token=token)
+    assert (await refused(service.invites.AcceptInvite(join, metadata=guest.metadata))).reason == "ALREADY_MEMBER"
+    await service.invites.ValidateInvite(pb.ValidateInviteRequest(token=token))
+
+
+async def test_PW_01_a_newcomer_needs_a_password(service: Running) -> None:
+    """Without one the invitation is kept."""
+    _, token = await invited(service, await company(service))
+    no = await refused(service.invites.AcceptInvite(pb.AcceptInviteRequest(token=token, first_name="Jane")))
+    assert (no.reason, no.fields) == ("INVALID_REQUEST", ["password"])
+    await service.invites.AcceptInvite(accept(token))
+
+
+async def test_LG_04_a_tenant_invites_so_often_in_a_day_and_an_address_once_in_a_minute(service: Running) -> None:
+    """Each refusal says how long it lasts, and the second one whom it is about."""
+    owner = await company(service)
+    email, _ = await invited(service, owner)
+    again = pb.CreateInviteRequest(email=email, role="user")
+    no = await refused(service.invites.CreateInvite(again, metadata=owner.metadata))
+    assert (no.reason, no.retry_after, no.fields) == ("RATE_LIMITED", 60, ["email"])
+    service.set_failures("invites", owner.session.tenant.id, TENANT_INVITES.limit - 1, minutes=60)
+    await service.invites.CreateInvite(pb.CreateInviteRequest(email=new_email(), role="user"), metadata=owner.metadata)
+    other = pb.CreateInviteRequest(email=new_email(), role="user")
+    no = await refused(service.invites.CreateInvite(other, metadata=owner.metadata))
+    assert (no.reason, no.retry_after, no.fields) == ("RATE_LIMITED", TENANT_INVITES.period.total_seconds(), [])
+
+
+async def test_AZ_07_a_page_token_has_one_spelling(service: Running) -> None:
+    """What a lenient decoder would take for the same is none of ours."""
+    owner = await company(service)
+    for _ in range(2):
+        await invited(service, owner)
+    ask = pb.ListInvitesRequest(page_size=1)
+    token = (await service.invites.ListInvites(ask, metadata=owner.metadata)).next_page_token
+    for other in (token[:5] + "!" + token[5:], token.replace("-", "+").replace("_", "/") + "=", token + "===="):
+        no = await refused(
+            service.invites.ListInvites(pb.ListInvitesRequest(page_size=1, page_token=other), metadata=owner.metadata)
+        )
+        assert (no.reason, no.fields) == ("INVALID_REQUEST", ["page_token"])
 
 
 async def invited_again(service: Running, owner: Person, email: str) -> None:

@@ -17,12 +17,14 @@ from tests.running import (
     PASSWORD,
     Metadata,
     Running,
+    bearer,
     new_email,
     outcome,
     outcomes,
     refused,
 )
 
+from identity.domain.service_access import create_service_key, learn_service_keys
 from identity.store.tables import accounts, one_time_tokens
 from identity_pb.v1 import auth_service_pb2 as pb
 
@@ -260,6 +262,28 @@ async def test_RC_08_proving_an_address_ends_what_somebody_else_set_before(launc
     assert (await refused(service.refresh(stolen.refresh_token))).reason == "SESSION_REVOKED"
     assert (await refused(service.login(victim, PASSWORD))).reason == "INVALID_CREDENTIALS"
     assert service.account(victim).email_verified_at is not None
+
+
+async def test_Z_02_a_backend_gets_no_token_where_nobody_would_get_a_mail(service: Running) -> None:
+    """One for an account in 60 s, none for who is unknown, and none for who is not of the tenant that is named."""
+    key = create_service_key(service.world, "resets", ["reset:issue"])
+    learn_service_keys(service.world)
+
+    async def issued(identifier: str, **fields: Any) -> str:
+        wish = pb.RequestPasswordResetRequest(identifier=identifier, **fields)
+        return str((await service.auth.RequestPasswordReset(wish, metadata=bearer(key))).reset_token)
+
+    email = await service.verified()
+    service.clock.advance(minutes=2)
+    assert [await issued(new_email()), await issued("+31612345679"), await issued(email, tenant_slug="nowhere")] == [
+        "",
+        "",
+        "",
+    ]
+    token = await issued(email)
+    assert await issued(email) == ""
+    await service.reset(token)
+    await service.login(email, OTHER_PASSWORD)
 
 
 async def test_the_mail_is_in_the_language_of_the_request(service: Running) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from tests.residents import Resident, app_of, codes_by_mail, invitation, join, resident
-from tests.running import PASSWORD, Running, bearer, refused
+from tests.running import PASSWORD, Refusal, Running, bearer, outcome, refused
 from tests.second_factor import verify
 
 from identity.domain.code_proof import new_recovery_codes
 from identity.domain.policy import Role
 from identity.domain.tenants import Tenant
 from identity_pb.v1 import auth_service_pb2 as auth
+from identity_pb.v1 import factor_service_pb2 as factors
 from identity_pb.v1 import invite_service_pb2 as invites
 from identity_pb.v1 import resources_pb2 as resources
 from identity_pb.v1 import session_service_pb2 as sessions
@@ -144,3 +145,22 @@ async def test_N_12_a_role_that_begins_to_ask_ends_what_has_proven_nothing(servi
     assert (await refused(service.refresh(short.refresh_token))).reason == "SESSION_REVOKED"
     service.clock.advance(seconds=1)
     await service.get_session((await service.refresh(long.refresh_token)).tokens.access_token)
+
+
+async def test_N_12_the_last_factor_stays_where_a_role_asks_for_one(service: Running) -> None:
+    """One of two may go; the last one is kept, also by switching it off."""
+    host = resident(service)
+    who = resident(service, tellers(service, host.tenant), host.tenant)
+    codes_by_mail(service, who.account)
+    app = app_of(service, who.account)
+    login = await service.auth.Login(auth.LoginRequest(identifier=who.email, password=PASSWORD))
+    answer = verify(login.mfa_challenge.challenge_token, totp=app.at(service.clock.now))
+    metadata = bearer((await service.auth.VerifyOtp(answer)).session.tokens.access_token)
+    listed = (await service.factors.ListFactors(factors.ListFactorsRequest(), metadata=metadata)).factors
+    mail, code = sorted(listed, key=lambda factor: factor.type == TOTP)
+    for factor, reason in ((mail, None), (code, "FACTOR_REQUIRED")):
+        service.clock.advance(minutes=1)
+        proof = resources.SecondFactor(totp=app.at(service.clock.now))
+        remove = factors.RemoveFactorRequest(id=factor.id, current_password=PASSWORD, second_factor=proof)
+        gone = await outcome(service.factors.RemoveFactor(remove, metadata=metadata))
+        assert (gone.reason if isinstance(gone, Refusal) else None) == reason

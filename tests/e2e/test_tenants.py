@@ -127,5 +127,51 @@ async def test_a_tenant_changes_what_the_mask_names(service: Running) -> None:
     assert read.tenant.contact.phone == "+31 20 123"
 
 
+async def test_a_role_goes_when_nobody_has_it(service: Running) -> None:
+    """Built-in ones never do, nor one that is above the caller's own."""
+    owner = await company(service)
+    for role in (
+        pb.PutRoleRequest(key="scout", name="Scout", level=20),
+        pb.PutRoleRequest(
+            key="chief", name="Chief", level=80, permissions={"roles": actions("delete"), "accounts": actions("view")}
+        ),
+        pb.PutRoleRequest(key="deputy", name="Deputy", level=90),
+    ):
+        await service.tenants.PutRole(role, metadata=owner.metadata)
+    built_in = await refused(service.tenants.DeleteRole(pb.DeleteRoleRequest(key="user"), metadata=owner.metadata))
+    assert (built_in.reason, built_in.fields) == ("ROLE_IN_USE", ["key"])
+    chief = await member(service, owner, "chief")
+    above = await refused(service.tenants.DeleteRole(pb.DeleteRoleRequest(key="deputy"), metadata=chief.metadata))
+    assert above.reason == "PERMISSION_DENIED"
+
+    await service.tenants.DeleteRole(pb.DeleteRoleRequest(key="scout"), metadata=owner.metadata)
+
+    roles = (await service.tenants.ListRoles(pb.ListRolesRequest(), metadata=owner.metadata)).roles
+    assert "scout" not in {role.key for role in roles}
+
+
+async def test_opening_hours_outlive_the_other_attributes(service: Running) -> None:
+    """They are written by their own name alone, though both are kept together."""
+    owner = await company(service)
+    hours = resources.OpeningHours(day_of_week=1, open_time="09:00", close_time="17:30")
+    changes = pb.TenantChanges(opening_hours=[hours])
+    changes.attributes.update({"vat": "NL001"})
+    for path in ("attributes", "opening_hours", "attributes"):
+        request = pb.UpdateTenantRequest(changes=changes, update_mask=FieldMask(paths=[path]))
+        tenant = (await service.tenants.UpdateTenant(request, metadata=owner.metadata)).tenant
+        assert dict(tenant.attributes) == {"vat": "NL001"}
+    assert list(tenant.opening_hours) == [hours]
+
+
+async def test_AZ_02_who_has_no_tenant_reads_none(service: Running) -> None:
+    """There is no tenant by default."""
+    alone = await service.signed_in()
+    metadata = bearer(alone.tokens.access_token)
+    assert (await refused(service.tenants.GetTenant(pb.GetTenantRequest(), metadata=metadata))).reason in (
+        "NOT_FOUND",
+        "PERMISSION_DENIED",
+    )
+
+
 def actions(*names: str) -> resources.ActionSet:
     return resources.ActionSet(actions=dict.fromkeys(names, True))
