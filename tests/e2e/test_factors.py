@@ -10,12 +10,15 @@ import grpc
 import pyotp
 import pytest
 from sqlalchemy import select
+from tests.company import company
+from tests.conftest import Launch
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, bearer, refused
 from tests.second_factor import Enrolled, challenged, enrolled, verify
 
 from identity.store.tables import factors as factor_rows
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import factor_service_pb2 as factors
+from identity_pb.v1 import invite_service_pb2 as invites
 from identity_pb.v1 import resources_pb2 as resources
 
 
@@ -266,6 +269,22 @@ async def test_OT_08_one_of_two_factors_goes_and_the_other_keeps_its_recovery_co
     listed = await service.factors.ListFactors(factors.ListFactorsRequest(), metadata=metadata)
     assert [factor.id for factor in listed.factors] == [confirmed.factor.id]
     assert listed.recovery_codes_left > 0
+
+
+async def test_OT_06_codes_go_to_no_address_that_nobody_has_proven(launch: Launch) -> None:
+    """Where people sign in before the proof, the factor waits for it, and so does what they are invited to."""
+    service = await launch(policy={"verified_email_to_sign_in": False})
+    owner = await company(service)
+    email = await service.registered()
+    metadata = bearer((await service.login(email)).tokens.access_token)
+    switch = factors.SetEmailOtpRequest(enabled=True, current_password=PASSWORD)
+    assert (await refused(service.factors.SetEmailOtp(switch, metadata=metadata))).reason == "EMAIL_NOT_VERIFIED"
+    service.clock.advance(seconds=61)
+    await service.invites.CreateInvite(
+        invites.CreateInviteRequest(email=email, role="user", locale="en"), metadata=owner.metadata
+    )
+    join = invites.AcceptInviteRequest(token=await service.mailbox.token(email, subject="invited"))
+    assert (await refused(service.invites.AcceptInvite(join, metadata=metadata))).reason == "SIGN_IN_REQUIRED"
 
 
 async def signed_in_with(service: Running, person: Enrolled) -> str:

@@ -72,6 +72,17 @@ async def test_Z_22_a_push_token_moves_and_leaves_with_its_session(service: Runn
     assert await pushes(service, Person("", again)) == 0
 
 
+async def test_Z_22_an_account_registers_sixty_push_tokens_in_an_hour(service: Running) -> None:
+    """The next one waits; what is registered stays."""
+    person = Person("", await service.signed_in())
+    device = pb.RegisterPushDeviceRequest(token="one of many", platform=pb.PUSH_PLATFORM_WEB)
+    await service.sessions.RegisterPushDevice(device, metadata=person.metadata)
+    service.set_failures("push", person.id, 59, minutes=60)
+    await service.sessions.RegisterPushDevice(device, metadata=person.metadata)
+    no = await refused(service.sessions.RegisterPushDevice(device, metadata=person.metadata))
+    assert (no.reason, no.retry_after, await pushes(service, person)) == ("RATE_LIMITED", 60 * 60, 1)
+
+
 async def test_JW_05_only_a_service_key_with_the_scope_introspects(service: Running) -> None:
     """No key, a person's token, a revoked key: unauthenticated. A key without the scope: denied."""
     token = (await service.signed_in()).tokens.access_token

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from tests.company import company, in_two, member
+from tests.conftest import Launch
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, bearer, new_email, refused
 
 from identity_pb.v1 import account_service_pb2 as accounts
@@ -171,6 +172,20 @@ async def test_AZ_02_who_has_no_tenant_reads_none(service: Running) -> None:
         "NOT_FOUND",
         "PERMISSION_DENIED",
     )
+
+
+async def test_a_name_that_is_taken_is_refused_where_names_are_unique(launch: Launch) -> None:
+    """Whoever has it may keep it, in whatever spelling."""
+    service = await launch(policy={"registration": {"unique_tenant_names": True}})
+    one, two = await company(service), await company(service)
+
+    def rename(name: str) -> pb.UpdateTenantRequest:
+        return pb.UpdateTenantRequest(changes=pb.TenantChanges(name=name), update_mask=FieldMask(paths=["name"]))
+
+    taken = rename(one.session.tenant.name.upper())
+    no = await refused(service.tenants.UpdateTenant(taken, metadata=two.metadata))
+    assert (no.reason, no.fields) == ("TENANT_NAME_TAKEN", ["changes.name"])
+    await service.tenants.UpdateTenant(taken, metadata=one.metadata)
 
 
 def actions(*names: str) -> resources.ActionSet:
