@@ -23,7 +23,7 @@ class Relay:
         self._threads: list[threading.Thread] = []
         self._listen(0)
         self.port = int(self._listener.getsockname()[1])
-        self._muted = threading.Event()
+        self._muted: set[socket] = set()
         # Bytes of a client whose answer is lost, and with it the connection.
         self.mute_after: bytes | None = None
 
@@ -56,12 +56,9 @@ class Relay:
         self._flowing.set()
 
     def mute(self) -> None:
-        """Lose every answer; connections stay open, and what clients say arrives."""
-        self._muted.set()
-
-    def unmute(self) -> None:
-        """Let answers through again, on connections that have lost none."""
-        self._muted.clear()
+        """Lose every answer on the connections there are; they stay open, and what clients say arrives."""
+        with self._lock:
+            self._muted = set(self._sockets)
 
     def refuse(self) -> None:
         """Cut what is connected and refuse what comes."""
@@ -126,7 +123,7 @@ class Relay:
                 self._flowing.wait()
                 if muted.is_set():
                     break
-                if self._muted.is_set():
+                if server in self._muted:
                     continue
                 client.sendall(data)
         _cut(client)
