@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
 from tests.clock import ManualClock
 from tests.conftest import FreshDatabase
+from tests.crash.post import Post
+from tests.mail.sink import running as running_sink
 from tests.mailbox import Mailbox
 from tests.running import Running, running
 
@@ -19,6 +21,13 @@ class Nodes:
 
     one: Running
     two: Running
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    post = Post()
+    with running_sink(post):
+        yield post
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import grpc.aio
-import pytest
 from tests.child import child
 from tests.crash.person import Line, Person
 from tests.crash.post import Gone, Post
@@ -21,7 +19,6 @@ from tests.crash.settling import settle
 from tests.crash.whole import halves
 from tests.effort import LONG, SEED
 from tests.faults.probes import watching_health
-from tests.mail.sink import running
 from tests.postgres import REPLICATED, Cluster
 from tests.stopwatch import Stopwatch
 
@@ -33,13 +30,6 @@ PEOPLE = 40 if LONG else 8
 POLICY = {"max_sessions": 1000, "lifetimes": {"refresh_grace": "PT60S"}}
 
 _log = logging.getLogger(__name__)
-
-
-@pytest.fixture
-def post() -> Iterator[Post]:
-    post = Post()
-    with running(post):
-        yield post
 
 
 async def test_F_13_a_standby_takes_over_with_every_acknowledged_write(tmp_path: Path, post: Post) -> None:

@@ -16,10 +16,10 @@ from tests.child import child
 from tests.clock import ManualClock
 from tests.conftest import FreshDatabase, Launch
 from tests.faults.conftest import Nodes
-from tests.faults.watching import Watch
+from tests.faults.watching import Watch, backend
 from tests.mailbox import Mailbox
 from tests.rpc.http2 import Http2
-from tests.running import Client, Metadata, Running, bearer, refused
+from tests.running import Client, Running, bearer, refused
 from tests.stopwatch import Stopwatch
 
 from identity.domain.authentication import learn_revocations
@@ -32,14 +32,6 @@ from identity_pb.v1 import session_service_pb2 as pb
 WATCH = "/identity.v1.SessionService/WatchRevocations"
 _numbers = count(1)
 told_from_memory = pytest.mark.parametrize("fresh_database", ["sqlite"], indirect=True)
-
-
-def backend(*nodes: Running) -> Metadata:
-    """The credential of a new backend, which all nodes know."""
-    token = create_service_key(nodes[0].world, f"watcher {next(_numbers)}", ["session:watch"])
-    for node in nodes:
-        learn_service_keys(node.world)
-    return bearer(token)
 
 
 async def ended_session(node: Running) -> str:

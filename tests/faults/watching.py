@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
 import grpc.aio
-from tests.running import Metadata, Refusal
+from tests.running import Metadata, Refusal, Running, bearer
 
+from identity.domain.service_access import create_service_key, learn_service_keys
 from identity_pb.v1 import session_service_pb2 as pb
 
 PATIENCE = 20
+_names = count(1)
+
+
+def backend(*nodes: Running) -> Metadata:
+    """The credential of a new backend, which all nodes know."""
+    token = create_service_key(nodes[0].world, f"backend {next(_names)}", ["session:watch"])
+    for node in nodes:
+        learn_service_keys(node.world)
+    return bearer(token)
 
 
 class Watch:
