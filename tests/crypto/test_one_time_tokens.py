@@ -3,9 +3,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import secrets
 from collections import Counter
 
-from identity.crypto.one_time_tokens import digest, new_otp, new_temporary_password, new_token
+import pytest
+
+from identity.crypto.one_time_tokens import digest, new_otp, new_recovery_codes, new_temporary_password, new_token
 
 
 def test_RC_01_a_token_is_256_bits_of_base64url() -> None:
@@ -56,3 +59,17 @@ def test_OT_04_a_code_is_six_ascii_digits_and_leading_zeros_are_kept() -> None:
     first = Counter(code[0] for code in codes)
     assert set(first) == set("0123456789")
     assert min(first.values()) > 1600
+
+
+def test_OT_04_every_code_is_as_likely_up_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "randbelow", lambda bound: bound - 1)
+    assert new_otp() == "999999"
+
+
+def test_OT_07_recovery_codes_are_ten_of_79_bits_without_look_alikes() -> None:
+    drawn = [new_recovery_codes() for _ in range(200)]
+    assert {len(codes) for codes in drawn} == {10}
+    codes = {code for codes in drawn for code in codes}
+    assert len(codes) == 2000
+    assert all(re.fullmatch(r"[a-z2-9]{4}(-[a-z2-9]{4}){3}", code) for code in codes)
+    assert set("".join(codes)) - {"-"} == set("abcdefghijkmnpqrstuvwxyz23456789")

@@ -15,6 +15,7 @@ from tests.conftest import Launch
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, bearer, refused
 from tests.second_factor import Enrolled, challenged, enrolled, verify
 
+from identity.crypto.one_time_tokens import new_token
 from identity.store.tables import factors as factor_rows
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import factor_service_pb2 as factors
@@ -159,6 +160,36 @@ async def test_LG_07_a_challenge_is_no_bearer_and_dies_with_its_time(service: Ru
     service.clock.advance(minutes=10)
     late = await refused(service.auth.VerifyOtp(verify(token, totp=person.code(service))))
     assert late.reason == "TOKEN_EXPIRED"
+
+
+async def test_LG_02_a_sign_in_with_a_code_gives_the_attempts_at_the_password_back(service: Running) -> None:
+    """The right password alone does not: whoever has it and no code goes on being counted."""
+    person = await enrolled(service)
+    service.clock.advance(minutes=1)
+    for _ in range(4):
+        assert (await refused(service.login(person.email, WRONG_PASSWORD))).reason == "INVALID_CREDENTIALS"
+    await service.auth.VerifyOtp(verify(await challenged(service, person.email), totp=person.code(service)))
+    for _ in range(4):
+        await refused(service.login(person.email, WRONG_PASSWORD))
+    await challenged(service, person.email)
+
+
+async def test_LG_07_a_challenge_that_is_unknown_or_used_is_refused_alike(service: Running) -> None:
+    """By every step that takes one, before any code is looked at."""
+    person = await enrolled(service)
+    service.clock.advance(minutes=1)
+    used = await challenged(service, person.email)
+    await service.auth.VerifyOtp(verify(used, totp=person.code(service)))
+    failed = service.events("code_failed", person.email)
+    for token in (used, new_token()):
+        for call in (
+            service.auth.VerifyOtp(verify(token, totp="123456")),
+            service.auth.SendOtp(auth.SendOtpRequest(challenge_token=token)),
+            service.auth.SelectTenant(auth.SelectTenantRequest(challenge_token=token, tenant_slug="acme")),
+        ):
+            no = await refused(call)
+            assert (no.reason, no.fields) == ("TOKEN_INVALID", ["challenge_token"])
+    assert service.events("code_failed", person.email) == failed
 
 
 async def test_N_05_a_change_between_the_steps_ends_the_challenge(service: Running) -> None:

@@ -18,6 +18,7 @@ from tests.running import (
     Metadata,
     Running,
     bearer,
+    coming_from,
     new_email,
     outcome,
     outcomes,
@@ -156,6 +157,20 @@ async def test_RC_03_a_hundred_wishes_are_one_mail(service: Running) -> None:
     await service.mails_sent()
     assert service.mailbox.count(email) == 2
     assert service.events("password_reset_sent", email) == 1
+
+
+async def test_LG_04_a_source_asks_for_twenty_mails_an_hour(service: Running) -> None:
+    """What is over is dropped in silence, whomever it is for; other networks go on."""
+    email = await service.verified()
+    service.clock.advance(minutes=2)
+    for n in range(20):
+        await request(service, new_email(), metadata=coming_from(f"2001:db8:20:1::{n:x}"))
+    await request(service, email, metadata=coming_from("2001:db8:20:1:ffff::1"))
+    await service.mails_sent()
+    assert service.mailbox.count(email) == 1
+    await request(service, email, metadata=coming_from("2001:db8:20:2::1"))
+    await service.mails_sent()
+    assert service.mailbox.count(email) == 2
 
 
 async def test_RC_03_nobody_else_is_written_to(service: Running) -> None:
