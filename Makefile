@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup run demo migrate test coverage check fresh contract lint types imports bench generate format lock clean
+.PHONY: help setup run demo migrate test coverage mutants check fresh contract lint types imports bench generate format lock clean
 
 define title
 @printf '\n== %s\n' "$(1)"
@@ -51,6 +51,10 @@ coverage: setup ## measure which branches of domain/, crypto/ and rpc/ the tests
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 	@$(BIN)/python scripts/branches.py
+
+mutants: setup ## break tokens, throttles and sessions in one place at a time, and see whether their tests notice
+	$(call title,Mutants)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python scripts/mutants.py $(ARGS)
 
 check: fresh contract lint types imports test ## everything that must hold before a commit, in this order
 
