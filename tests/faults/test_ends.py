@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import psycopg
 import pyotp
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -104,6 +105,9 @@ CAUSES: list[End] = [
 ]
 
 
+WAITED_FOR = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+
+
 async def again(node: Running, person: Person) -> Person:
     """The same person on another device."""
     return Person(person.email, await node.login(person.email))
@@ -136,6 +140,22 @@ async def test_SE_04_every_end_of_a_session_counts_on_the_other_node(nodes: Node
     for node in (nodes.one, nodes.two):
         refusal = await refused(node.refresh(person.session.tokens.refresh_token))
         assert refusal.reason in ("SESSION_REVOKED", "TOKEN_INVALID")  # of one that was deleted nothing is left
+
+
+@pytest.mark.parametrize("fresh_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("end", [sign_out, sign_out_by_refresh_token, reuse, revoke_by_administrator, disable])
+async def test_F_09_whoever_ends_a_session_holds_the_account_first(nodes: Nodes, end: End) -> None:
+    """In one order, so that nobody waits in a circle, which PostgreSQL would only notice after a second."""
+    owner = await company(nodes.one)
+    person = await member(nodes.one, owner)
+    with psycopg.connect(nodes.one.database_url) as holder:
+        holder.execute("SELECT FROM accounts WHERE id = %s FOR NO KEY UPDATE", [person.id])
+        ending = asyncio.ensure_future(end(nodes.one, person, owner))
+        async with asyncio.timeout(10):
+            while holder.execute(WAITED_FOR).fetchone() != (True,):
+                await asyncio.sleep(0.005)
+        holder.execute("SELECT FROM sessions WHERE account_id = %s FOR UPDATE NOWAIT", [person.id])
+    await ending
 
 
 async def test_SE_04_a_role_with_another_level_counts_on_the_other_node(nodes: Nodes) -> None:

@@ -18,8 +18,9 @@ _NAMES = tuple(column.name for column in _COLUMNS)
 _get = select(*_COLUMNS).where(accounts.c.id == bindparam("id"))
 _by_email = select(*_COLUMNS).where(accounts.c.email == bindparam("email"))
 _by_phone = select(*_COLUMNS).where(accounts.c.phone == bindparam("phone"))
-_hold = _get.with_for_update()
-_lock = _get.where(accounts.c.password_hash == bindparam("proven")).with_for_update()
+# NO KEY UPDATE: whoever writes a row that refers to the account does not wait, and cannot be in the way of the holder.
+_hold = _get.with_for_update(key_share=True)
+_lock = _get.where(accounts.c.password_hash == bindparam("proven")).with_for_update(key_share=True)
 _rehash = update(accounts).where(accounts.c.id == bindparam("account")).values(password_hash=bindparam("stored"))
 _count_sign_in = (
     update(accounts)

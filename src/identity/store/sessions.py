@@ -48,6 +48,16 @@ _has_device = select(
 _known_device = select(sessions.c.known_device).where(
     sessions.c.id == bindparam("session"), sessions.c.account_id == bindparam("account")
 )
+# Whoever ends sessions or forgets devices holds the account first, as others do who hold it anyway: in one order,
+# nobody waits in a circle. NO KEY UPDATE lets those pass who only refer to it.
+_hold_account = select(accounts.c.number).where(accounts.c.id == bindparam("account")).with_for_update(key_share=True)
+_hold_owner = (
+    select(accounts.c.number)
+    .where(
+        accounts.c.id == select(sessions.c.account_id).where(sessions.c.id == bindparam("session")).scalar_subquery()
+    )
+    .with_for_update(key_share=True)
+)
 _forget_devices = (
     update(sessions)
     .where(sessions.c.account_id == bindparam("account"), sessions.c.known_device.is_not(None))
@@ -182,6 +192,7 @@ class Sessions:
         return self._connection.execute(_known_device, {"session": session_id, "account": account_id}).scalar()
 
     def forget_device(self, account_id: UUID, known_device: UUID) -> None:
+        self._connection.execute(_hold_account, {"account": account_id})
         self._connection.execute(_forget_device, {"account": account_id, "device": known_device})
 
     def rotate(
@@ -219,11 +230,12 @@ class Sessions:
         return self._revoke(_revoke, session_id, now, reason)
 
     def end_line(self, session_id: UUID, *, now: datetime, reason: EndReason) -> Session | None:
-        # Two statements: the second one sees what was committed while the first one waited for the row.
+        # Two statements: the second one sees what was committed while the first one waited.
         ended = self._revoke(_revoke, session_id, now, reason)
         return ended or self._revoke(_revoke_successor, session_id, now, reason)
 
     def _revoke(self, statement: Any, session_id: UUID, now: datetime, reason: EndReason) -> Session | None:
+        self._connection.execute(_hold_owner, {"session": session_id})
         values = {"session": session_id, "now": now, "reason": reason}
         row = self._connection.execute(statement, values).first()
         if row is None:
