@@ -21,7 +21,7 @@ _TENANT = tuple(column.name for column in tenants.c)
 _MEMBERSHIP = tuple(column.name for column in memberships.c)
 _get = select(*tenants.c).where(tenants.c.id == bindparam("id"))
 _find = select(*tenants.c).where(tenants.c.slug == bindparam("slug"))
-_hold = select(tenants.c.number).where(tenants.c.id == bindparam("id")).with_for_update(key_share=True)
+_hold = select(tenants.c.number).where(tenants.c.id == bindparam("id")).with_for_update()
 _membership = select(*memberships.c).where(
     memberships.c.account_id == bindparam("account"), memberships.c.tenant_id == bindparam("tenant")
 )
