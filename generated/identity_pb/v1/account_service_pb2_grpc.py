@@ -87,7 +87,7 @@ class AccountServiceServicer:
         - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
         - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address.
         - PHONE_TAKEN (ALREADY_EXISTS): another account has the number.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the caller made too many accounts.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many accounts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

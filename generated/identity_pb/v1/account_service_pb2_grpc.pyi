@@ -47,7 +47,7 @@ class AccountServiceStub:
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address.
       - PHONE_TAKEN (ALREADY_EXISTS): another account has the number.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the caller made too many accounts.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many accounts.
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountRequest, _account_service_pb2.GetAccountResponse]
     """GetAccount reads the caller's account, or with the permission another of the tenant.
@@ -114,7 +114,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address.
       - PHONE_TAKEN (ALREADY_EXISTS): another account has the number.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the caller made too many accounts.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many accounts.
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountRequest, _account_service_pb2.GetAccountResponse]  # type: ignore[assignment]
     """GetAccount reads the caller's account, or with the permission another of the tenant.
@@ -184,7 +184,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
           - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
           - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address.
           - PHONE_TAKEN (ALREADY_EXISTS): another account has the number.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the caller made too many accounts.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many accounts.
         """
 
     @_abc_1.abstractmethod

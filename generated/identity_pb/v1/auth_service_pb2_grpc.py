@@ -175,7 +175,6 @@ class AuthServiceServicer:
         - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
         - LINK_EXPIRED (FAILED_PRECONDITION): the token is older than 24 hours, or what the preset says.
         - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,10 +182,10 @@ class AuthServiceServicer:
 
     def ResendVerification(self, request, context):
         """ResendVerification mails a new verification token and kills the older one. The answer is always the same;
-        an unknown or proven address, or a second call within 60 seconds, sends nothing.
+        an unknown or proven address, a second call within 60 seconds, or a source that asked too often sends nothing.
 
         Errors:
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
+        - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -234,7 +233,6 @@ class AuthServiceServicer:
         Errors:
         - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
         - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,8 +251,7 @@ class AuthServiceServicer:
         together, and one of them is wrong or no challenge waits.
         - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
         - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the account's budget of codes is spent, or the source tried too
-        often.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): password and code were sent together, and the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,11 +259,11 @@ class AuthServiceServicer:
 
     def RequestPasswordReset(self, request, context):
         """RequestPasswordReset mails a reset token. The answer is always the same; an unknown identifier or tenant, a
-        role that the preset excludes, or a second call within 60 seconds sends nothing. A service key with the
-        scope `reset:issue` gets the token in the answer and no mail is sent.
+        role that the preset excludes, a second call within 60 seconds, or a source that asked too often sends nothing.
+        A service key with the scope `reset:issue` gets the token in the answer and no mail is sent.
 
         Errors:
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
+        - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -279,7 +276,6 @@ class AuthServiceServicer:
         - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
         - LINK_EXPIRED (FAILED_PRECONDITION): the token is older than 60 minutes, or what the preset says.
         - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -298,7 +294,6 @@ class AuthServiceServicer:
         - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
         - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
         - PASSWORD_UNCHANGED (INVALID_ARGUMENT): the new password equals the old one.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -324,7 +319,7 @@ class AuthServiceServicer:
         - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
         - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
         - PASSWORD_UNCHANGED (INVALID_ARGUMENT): the new password equals the old one.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -337,7 +332,6 @@ class AuthServiceServicer:
         - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
         - LINK_EXPIRED (FAILED_PRECONDITION): the token is too old.
         - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -83,14 +83,13 @@ class AuthServiceStub:
       - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
       - LINK_EXPIRED (FAILED_PRECONDITION): the token is older than 24 hours, or what the preset says.
       - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     ResendVerification: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ResendVerificationRequest, _auth_service_pb2.ResendVerificationResponse]
     """ResendVerification mails a new verification token and kills the older one. The answer is always the same;
-    an unknown or proven address, or a second call within 60 seconds, sends nothing.
+    an unknown or proven address, a second call within 60 seconds, or a source that asked too often sends nothing.
 
     Errors:
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
+      - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]
     """Login signs in with a password. The result says what is still missing, if anything; whatever is missing is
@@ -126,7 +125,6 @@ class AuthServiceStub:
     Errors:
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
     """
     VerifyOtp: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyOtpRequest, _auth_service_pb2.VerifyOtpResponse]
     """VerifyOtp answers an MFA challenge and goes on with the sign-in.
@@ -141,16 +139,15 @@ class AuthServiceStub:
         together, and one of them is wrong or no challenge waits.
       - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
       - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account's budget of codes is spent, or the source tried too
-        often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): password and code were sent together, and the source tried too often.
     """
     RequestPasswordReset: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RequestPasswordResetRequest, _auth_service_pb2.RequestPasswordResetResponse]
     """RequestPasswordReset mails a reset token. The answer is always the same; an unknown identifier or tenant, a
-    role that the preset excludes, or a second call within 60 seconds sends nothing. A service key with the
-    scope `reset:issue` gets the token in the answer and no mail is sent.
+    role that the preset excludes, a second call within 60 seconds, or a source that asked too often sends nothing.
+    A service key with the scope `reset:issue` gets the token in the answer and no mail is sent.
 
     Errors:
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
+      - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached.
     """
     ValidatePasswordReset: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ValidatePasswordResetRequest, _auth_service_pb2.ValidatePasswordResetResponse]
     """ValidatePasswordReset tells whether a reset token would work. It never uses the token up.
@@ -159,7 +156,6 @@ class AuthServiceStub:
       - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
       - LINK_EXPIRED (FAILED_PRECONDITION): the token is older than 60 minutes, or what the preset says.
       - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ResetPasswordRequest, _auth_service_pb2.ResetPasswordResponse]
     """ResetPassword sets a new password with the token of a reset mail. It proves the address, ends every session,
@@ -174,7 +170,6 @@ class AuthServiceStub:
       - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
       - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
       - PASSWORD_UNCHANGED (INVALID_ARGUMENT): the new password equals the old one.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ChangePasswordRequest, _auth_service_pb2.ChangePasswordResponse]
     """ChangePassword sets a new password with the current one, for the bearer's account, or without a bearer for
@@ -196,7 +191,7 @@ class AuthServiceStub:
       - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
       - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
       - PASSWORD_UNCHANGED (INVALID_ARGUMENT): the new password equals the old one.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     UnlockAccount: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.UnlockAccountRequest, _auth_service_pb2.UnlockAccountResponse]
     """UnlockAccount opens a locked account with the token of an unlock mail. It does not sign in.
@@ -205,7 +200,6 @@ class AuthServiceStub:
       - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
       - LINK_EXPIRED (FAILED_PRECONDITION): the token is too old.
       - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
 
 @_typing.type_check_only
@@ -263,14 +257,13 @@ class AuthServiceAsyncStub(AuthServiceStub):
       - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
       - LINK_EXPIRED (FAILED_PRECONDITION): the token is older than 24 hours, or what the preset says.
       - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     ResendVerification: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ResendVerificationRequest, _auth_service_pb2.ResendVerificationResponse]  # type: ignore[assignment]
     """ResendVerification mails a new verification token and kills the older one. The answer is always the same;
-    an unknown or proven address, or a second call within 60 seconds, sends nothing.
+    an unknown or proven address, a second call within 60 seconds, or a source that asked too often sends nothing.
 
     Errors:
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
+      - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LoginRequest, _auth_service_pb2.LoginResponse]  # type: ignore[assignment]
     """Login signs in with a password. The result says what is still missing, if anything; whatever is missing is
@@ -306,7 +299,6 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Errors:
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
     """
     VerifyOtp: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyOtpRequest, _auth_service_pb2.VerifyOtpResponse]  # type: ignore[assignment]
     """VerifyOtp answers an MFA challenge and goes on with the sign-in.
@@ -321,16 +313,15 @@ class AuthServiceAsyncStub(AuthServiceStub):
         together, and one of them is wrong or no challenge waits.
       - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
       - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account's budget of codes is spent, or the source tried too
-        often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): password and code were sent together, and the source tried too often.
     """
     RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RequestPasswordResetRequest, _auth_service_pb2.RequestPasswordResetResponse]  # type: ignore[assignment]
     """RequestPasswordReset mails a reset token. The answer is always the same; an unknown identifier or tenant, a
-    role that the preset excludes, or a second call within 60 seconds sends nothing. A service key with the
-    scope `reset:issue` gets the token in the answer and no mail is sent.
+    role that the preset excludes, a second call within 60 seconds, or a source that asked too often sends nothing.
+    A service key with the scope `reset:issue` gets the token in the answer and no mail is sent.
 
     Errors:
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
+      - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached.
     """
     ValidatePasswordReset: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ValidatePasswordResetRequest, _auth_service_pb2.ValidatePasswordResetResponse]  # type: ignore[assignment]
     """ValidatePasswordReset tells whether a reset token would work. It never uses the token up.
@@ -339,7 +330,6 @@ class AuthServiceAsyncStub(AuthServiceStub):
       - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
       - LINK_EXPIRED (FAILED_PRECONDITION): the token is older than 60 minutes, or what the preset says.
       - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ResetPasswordRequest, _auth_service_pb2.ResetPasswordResponse]  # type: ignore[assignment]
     """ResetPassword sets a new password with the token of a reset mail. It proves the address, ends every session,
@@ -354,7 +344,6 @@ class AuthServiceAsyncStub(AuthServiceStub):
       - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
       - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
       - PASSWORD_UNCHANGED (INVALID_ARGUMENT): the new password equals the old one.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ChangePasswordRequest, _auth_service_pb2.ChangePasswordResponse]  # type: ignore[assignment]
     """ChangePassword sets a new password with the current one, for the bearer's account, or without a bearer for
@@ -376,7 +365,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
       - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
       - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
       - PASSWORD_UNCHANGED (INVALID_ARGUMENT): the new password equals the old one.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     UnlockAccount: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.UnlockAccountRequest, _auth_service_pb2.UnlockAccountResponse]  # type: ignore[assignment]
     """UnlockAccount opens a locked account with the token of an unlock mail. It does not sign in.
@@ -385,7 +374,6 @@ class AuthServiceAsyncStub(AuthServiceStub):
       - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
       - LINK_EXPIRED (FAILED_PRECONDITION): the token is too old.
       - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -464,7 +452,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
           - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
           - LINK_EXPIRED (FAILED_PRECONDITION): the token is older than 24 hours, or what the preset says.
           - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -474,10 +461,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.ResendVerificationResponse, _abc.Awaitable[_auth_service_pb2.ResendVerificationResponse]]:
         """ResendVerification mails a new verification token and kills the older one. The answer is always the same;
-        an unknown or proven address, or a second call within 60 seconds, sends nothing.
+        an unknown or proven address, a second call within 60 seconds, or a source that asked too often sends nothing.
 
         Errors:
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
+          - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached.
         """
 
     @_abc_1.abstractmethod
@@ -531,7 +518,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
           - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
           - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
         """
 
     @_abc_1.abstractmethod
@@ -552,8 +538,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
             together, and one of them is wrong or no challenge waits.
           - ACCOUNT_LOCKED (PERMISSION_DENIED): the account is locked by now.
           - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the preset asks for a proven address.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the account's budget of codes is spent, or the source tried too
-            often.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): password and code were sent together, and the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -563,11 +548,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RequestPasswordResetResponse, _abc.Awaitable[_auth_service_pb2.RequestPasswordResetResponse]]:
         """RequestPasswordReset mails a reset token. The answer is always the same; an unknown identifier or tenant, a
-        role that the preset excludes, or a second call within 60 seconds sends nothing. A service key with the
-        scope `reset:issue` gets the token in the answer and no mail is sent.
+        role that the preset excludes, a second call within 60 seconds, or a source that asked too often sends nothing.
+        A service key with the scope `reset:issue` gets the token in the answer and no mail is sent.
 
         Errors:
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source asked too often.
+          - SERVICE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached.
         """
 
     @_abc_1.abstractmethod
@@ -582,7 +567,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
           - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
           - LINK_EXPIRED (FAILED_PRECONDITION): the token is older than 60 minutes, or what the preset says.
           - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -603,7 +587,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
           - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
           - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
           - PASSWORD_UNCHANGED (INVALID_ARGUMENT): the new password equals the old one.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -631,7 +614,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
           - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
           - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
           - PASSWORD_UNCHANGED (INVALID_ARGUMENT): the new password equals the old one.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -646,7 +629,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
           - LINK_NOT_FOUND (NOT_FOUND): the token is unknown.
           - LINK_EXPIRED (FAILED_PRECONDITION): the token is too old.
           - LINK_USED (FAILED_PRECONDITION): the token was used, or a newer mail replaced it.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

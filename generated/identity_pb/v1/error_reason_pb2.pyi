@@ -55,8 +55,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: {"reason": "NOT_FOUND", "domain": "identity.v1", "metadata": {"resource": "session"}}
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 5
-    """ERROR_REASON_RATE_LIMITED: a budget of the account, address or source is spent; RetryInfo says when to try
-    again.
+    """ERROR_REASON_RATE_LIMITED: a budget of the account, tenant, address or source is spent; RetryInfo says when
+    to try again.
 
     gRPC code: RESOURCE_EXHAUSTED.
     Example: {"reason": "RATE_LIMITED", "domain": "identity.v1", "metadata": {}}
@@ -379,8 +379,8 @@ gRPC code: NOT_FOUND.
 Example: {"reason": "NOT_FOUND", "domain": "identity.v1", "metadata": {"resource": "session"}}
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 5
-"""ERROR_REASON_RATE_LIMITED: a budget of the account, address or source is spent; RetryInfo says when to try
-again.
+"""ERROR_REASON_RATE_LIMITED: a budget of the account, tenant, address or source is spent; RetryInfo says when
+to try again.
 
 gRPC code: RESOURCE_EXHAUSTED.
 Example: {"reason": "RATE_LIMITED", "domain": "identity.v1", "metadata": {}}

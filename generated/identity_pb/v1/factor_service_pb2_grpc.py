@@ -97,7 +97,7 @@ class FactorServiceServicer:
         seconds of the last mail, or without an e-mail factor, it sends nothing.
 
         Errors:
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source asked too often.
+        - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +112,7 @@ class FactorServiceServicer:
         - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
         - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
         - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,7 +126,6 @@ class FactorServiceServicer:
         - TOKEN_INVALID (UNAUTHENTICATED): the enrolment token is unknown, was used, or another enrolment began
         since.
         - TOKEN_EXPIRED (UNAUTHENTICATED): the enrolment took longer than 10 minutes.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,7 +142,7 @@ class FactorServiceServicer:
         - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
         - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
         - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,7 +158,7 @@ class FactorServiceServicer:
         - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
         - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
         - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,7 +177,7 @@ class FactorServiceServicer:
         - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
         - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
         - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

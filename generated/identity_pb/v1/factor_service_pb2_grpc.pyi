@@ -48,7 +48,7 @@ class FactorServiceStub:
     seconds of the last mail, or without an e-mail factor, it sends nothing.
 
     Errors:
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source asked too often.
+      - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
     """
     BeginTotpEnrollment: _grpc.UnaryUnaryMultiCallable[_factor_service_pb2.BeginTotpEnrollmentRequest, _factor_service_pb2.BeginTotpEnrollmentResponse]
     """BeginTotpEnrollment makes a secret for an authenticator app. Nothing changes until it is confirmed.
@@ -59,7 +59,7 @@ class FactorServiceStub:
       - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
       - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     ConfirmTotpEnrollment: _grpc.UnaryUnaryMultiCallable[_factor_service_pb2.ConfirmTotpEnrollmentRequest, _factor_service_pb2.ConfirmTotpEnrollmentResponse]
     """ConfirmTotpEnrollment switches the authenticator app on with its first code. It replaces an app enrolled before.
@@ -69,7 +69,6 @@ class FactorServiceStub:
       - TOKEN_INVALID (UNAUTHENTICATED): the enrolment token is unknown, was used, or another enrolment began
         since.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the enrolment took longer than 10 minutes.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
     """
     RemoveFactor: _grpc.UnaryUnaryMultiCallable[_factor_service_pb2.RemoveFactorRequest, _factor_service_pb2.RemoveFactorResponse]
     """RemoveFactor switches a factor off. With the last one the recovery codes go too.
@@ -82,7 +81,7 @@ class FactorServiceStub:
       - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
       - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     RegenerateRecoveryCodes: _grpc.UnaryUnaryMultiCallable[_factor_service_pb2.RegenerateRecoveryCodesRequest, _factor_service_pb2.RegenerateRecoveryCodesResponse]
     """RegenerateRecoveryCodes makes ten new recovery codes; the older ones die.
@@ -94,7 +93,7 @@ class FactorServiceStub:
       - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
       - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     SetEmailOtp: _grpc.UnaryUnaryMultiCallable[_factor_service_pb2.SetEmailOtpRequest, _factor_service_pb2.SetEmailOtpResponse]
     """SetEmailOtp switches codes by mail on or off. Asking for what is already so changes nothing.
@@ -109,7 +108,7 @@ class FactorServiceStub:
       - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
       - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
 
 @_typing.type_check_only
@@ -132,7 +131,7 @@ class FactorServiceAsyncStub(FactorServiceStub):
     seconds of the last mail, or without an e-mail factor, it sends nothing.
 
     Errors:
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source asked too often.
+      - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
     """
     BeginTotpEnrollment: _aio.UnaryUnaryMultiCallable[_factor_service_pb2.BeginTotpEnrollmentRequest, _factor_service_pb2.BeginTotpEnrollmentResponse]  # type: ignore[assignment]
     """BeginTotpEnrollment makes a secret for an authenticator app. Nothing changes until it is confirmed.
@@ -143,7 +142,7 @@ class FactorServiceAsyncStub(FactorServiceStub):
       - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
       - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     ConfirmTotpEnrollment: _aio.UnaryUnaryMultiCallable[_factor_service_pb2.ConfirmTotpEnrollmentRequest, _factor_service_pb2.ConfirmTotpEnrollmentResponse]  # type: ignore[assignment]
     """ConfirmTotpEnrollment switches the authenticator app on with its first code. It replaces an app enrolled before.
@@ -153,7 +152,6 @@ class FactorServiceAsyncStub(FactorServiceStub):
       - TOKEN_INVALID (UNAUTHENTICATED): the enrolment token is unknown, was used, or another enrolment began
         since.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the enrolment took longer than 10 minutes.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
     """
     RemoveFactor: _aio.UnaryUnaryMultiCallable[_factor_service_pb2.RemoveFactorRequest, _factor_service_pb2.RemoveFactorResponse]  # type: ignore[assignment]
     """RemoveFactor switches a factor off. With the last one the recovery codes go too.
@@ -166,7 +164,7 @@ class FactorServiceAsyncStub(FactorServiceStub):
       - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
       - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     RegenerateRecoveryCodes: _aio.UnaryUnaryMultiCallable[_factor_service_pb2.RegenerateRecoveryCodesRequest, _factor_service_pb2.RegenerateRecoveryCodesResponse]  # type: ignore[assignment]
     """RegenerateRecoveryCodes makes ten new recovery codes; the older ones die.
@@ -178,7 +176,7 @@ class FactorServiceAsyncStub(FactorServiceStub):
       - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
       - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     SetEmailOtp: _aio.UnaryUnaryMultiCallable[_factor_service_pb2.SetEmailOtpRequest, _factor_service_pb2.SetEmailOtpResponse]  # type: ignore[assignment]
     """SetEmailOtp switches codes by mail on or off. Asking for what is already so changes nothing.
@@ -193,7 +191,7 @@ class FactorServiceAsyncStub(FactorServiceStub):
       - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
       - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
 
 class FactorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -225,7 +223,7 @@ class FactorServiceServicer(metaclass=_abc_1.ABCMeta):
         seconds of the last mail, or without an e-mail factor, it sends nothing.
 
         Errors:
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source asked too often.
+          - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
         """
 
     @_abc_1.abstractmethod
@@ -242,7 +240,7 @@ class FactorServiceServicer(metaclass=_abc_1.ABCMeta):
           - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
           - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
           - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -258,7 +256,6 @@ class FactorServiceServicer(metaclass=_abc_1.ABCMeta):
           - TOKEN_INVALID (UNAUTHENTICATED): the enrolment token is unknown, was used, or another enrolment began
             since.
           - TOKEN_EXPIRED (UNAUTHENTICATED): the enrolment took longer than 10 minutes.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -277,7 +274,7 @@ class FactorServiceServicer(metaclass=_abc_1.ABCMeta):
           - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
           - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
           - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -295,7 +292,7 @@ class FactorServiceServicer(metaclass=_abc_1.ABCMeta):
           - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
           - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
           - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -316,7 +313,7 @@ class FactorServiceServicer(metaclass=_abc_1.ABCMeta):
           - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
           - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is too old.
           - REAUTHENTICATION_REQUIRED (FAILED_PRECONDITION): the last sign-in is too long ago.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the account or the source tried too often.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
 def add_FactorServiceServicer_to_server(servicer: FactorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -112,7 +112,7 @@ class Invite(_message.Message):
 
     @_builtins.property
     def sent_at(self) -> _timestamp_pb2.Timestamp:
-        """sent_at is when the newest mail was handed over; absent until the first was."""
+        """sent_at is when the newest mail was queued."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:

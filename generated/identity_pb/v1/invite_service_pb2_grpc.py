@@ -97,7 +97,8 @@ class InviteServiceServicer:
         - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
         - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
         - ALREADY_MEMBER (ALREADY_EXISTS): the address belongs to a member of the tenant.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the caller, the tenant or the address had too many invitations.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many invitations, or the address had a mail within the
+        last 60 seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +133,8 @@ class InviteServiceServicer:
         above the caller's level.
         - INVITE_NOT_FOUND (NOT_FOUND): the caller's tenant has no such invitation.
         - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or too many.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or the tenant made too
+        many invitations.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,7 +159,6 @@ class InviteServiceServicer:
         - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
         - INVITE_EXPIRED (FAILED_PRECONDITION): the invitation is too old.
         - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,7 +189,6 @@ class InviteServiceServicer:
         - PASSWORD_TOO_LONG (INVALID_ARGUMENT): the policy allows fewer code points.
         - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
         - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,7 +201,6 @@ class InviteServiceServicer:
         - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
         - INVITE_EXPIRED (FAILED_PRECONDITION): the invitation is too old.
         - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

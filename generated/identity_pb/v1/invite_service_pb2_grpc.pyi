@@ -47,7 +47,8 @@ class InviteServiceStub:
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
       - ALREADY_MEMBER (ALREADY_EXISTS): the address belongs to a member of the tenant.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the caller, the tenant or the address had too many invitations.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many invitations, or the address had a mail within the
+        last 60 seconds.
     """
     ListInvites: _grpc.UnaryUnaryMultiCallable[_invite_service_pb2.ListInvitesRequest, _invite_service_pb2.ListInvitesResponse]
     """ListInvites lists the tenant's invitations, newest first.
@@ -70,7 +71,8 @@ class InviteServiceStub:
         above the caller's level.
       - INVITE_NOT_FOUND (NOT_FOUND): the caller's tenant has no such invitation.
       - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or too many.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or the tenant made too
+        many invitations.
     """
     RevokeInvite: _grpc.UnaryUnaryMultiCallable[_invite_service_pb2.RevokeInviteRequest, _invite_service_pb2.RevokeInviteResponse]
     """RevokeInvite takes a pending invitation back; its token dies. It can be repeated.
@@ -87,7 +89,6 @@ class InviteServiceStub:
       - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
       - INVITE_EXPIRED (FAILED_PRECONDITION): the invitation is too old.
       - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     AcceptInvite: _grpc.UnaryUnaryMultiCallable[_invite_service_pb2.AcceptInviteRequest, _invite_service_pb2.AcceptInviteResponse]
     """AcceptInvite joins the tenant. Without a bearer it makes an account for the invited address, which is proven by
@@ -114,7 +115,6 @@ class InviteServiceStub:
       - PASSWORD_TOO_LONG (INVALID_ARGUMENT): the policy allows fewer code points.
       - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
       - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     DeclineInvite: _grpc.UnaryUnaryMultiCallable[_invite_service_pb2.DeclineInviteRequest, _invite_service_pb2.DeclineInviteResponse]
     """DeclineInvite turns an invitation down; who invited is told by mail. A new invitation stays possible.
@@ -123,7 +123,6 @@ class InviteServiceStub:
       - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
       - INVITE_EXPIRED (FAILED_PRECONDITION): the invitation is too old.
       - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
 
 @_typing.type_check_only
@@ -145,7 +144,8 @@ class InviteServiceAsyncStub(InviteServiceStub):
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
       - ALREADY_MEMBER (ALREADY_EXISTS): the address belongs to a member of the tenant.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the caller, the tenant or the address had too many invitations.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many invitations, or the address had a mail within the
+        last 60 seconds.
     """
     ListInvites: _aio.UnaryUnaryMultiCallable[_invite_service_pb2.ListInvitesRequest, _invite_service_pb2.ListInvitesResponse]  # type: ignore[assignment]
     """ListInvites lists the tenant's invitations, newest first.
@@ -168,7 +168,8 @@ class InviteServiceAsyncStub(InviteServiceStub):
         above the caller's level.
       - INVITE_NOT_FOUND (NOT_FOUND): the caller's tenant has no such invitation.
       - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or too many.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or the tenant made too
+        many invitations.
     """
     RevokeInvite: _aio.UnaryUnaryMultiCallable[_invite_service_pb2.RevokeInviteRequest, _invite_service_pb2.RevokeInviteResponse]  # type: ignore[assignment]
     """RevokeInvite takes a pending invitation back; its token dies. It can be repeated.
@@ -185,7 +186,6 @@ class InviteServiceAsyncStub(InviteServiceStub):
       - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
       - INVITE_EXPIRED (FAILED_PRECONDITION): the invitation is too old.
       - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     AcceptInvite: _aio.UnaryUnaryMultiCallable[_invite_service_pb2.AcceptInviteRequest, _invite_service_pb2.AcceptInviteResponse]  # type: ignore[assignment]
     """AcceptInvite joins the tenant. Without a bearer it makes an account for the invited address, which is proven by
@@ -212,7 +212,6 @@ class InviteServiceAsyncStub(InviteServiceStub):
       - PASSWORD_TOO_LONG (INVALID_ARGUMENT): the policy allows fewer code points.
       - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
       - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     DeclineInvite: _aio.UnaryUnaryMultiCallable[_invite_service_pb2.DeclineInviteRequest, _invite_service_pb2.DeclineInviteResponse]  # type: ignore[assignment]
     """DeclineInvite turns an invitation down; who invited is told by mail. A new invitation stays possible.
@@ -221,7 +220,6 @@ class InviteServiceAsyncStub(InviteServiceStub):
       - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
       - INVITE_EXPIRED (FAILED_PRECONDITION): the invitation is too old.
       - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
 
 class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -246,7 +244,8 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
           - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
           - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
           - ALREADY_MEMBER (ALREADY_EXISTS): the address belongs to a member of the tenant.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the caller, the tenant or the address had too many invitations.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many invitations, or the address had a mail within the
+            last 60 seconds.
         """
 
     @_abc_1.abstractmethod
@@ -287,7 +286,8 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
             above the caller's level.
           - INVITE_NOT_FOUND (NOT_FOUND): the caller's tenant has no such invitation.
           - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or too many.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or the tenant made too
+            many invitations.
         """
 
     @_abc_1.abstractmethod
@@ -316,7 +316,6 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
           - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
           - INVITE_EXPIRED (FAILED_PRECONDITION): the invitation is too old.
           - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -349,7 +348,6 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
           - PASSWORD_TOO_LONG (INVALID_ARGUMENT): the policy allows fewer code points.
           - PASSWORD_COMPOSITION (INVALID_ARGUMENT): the preset asks for other kinds of characters.
           - PASSWORD_BLOCKLISTED (INVALID_ARGUMENT): the password is common, leaked or made of names.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
@@ -364,7 +362,6 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
           - INVITE_NOT_FOUND (NOT_FOUND): the token is unknown.
           - INVITE_EXPIRED (FAILED_PRECONDITION): the invitation is too old.
           - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
 def add_InviteServiceServicer_to_server(servicer: InviteServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

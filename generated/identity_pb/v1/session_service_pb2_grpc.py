@@ -122,7 +122,6 @@ class SessionServiceServicer:
         now.
         - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more, or has to
         change its password first.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,6 @@ class SessionServiceStub:
         now.
       - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more, or has to
         change its password first.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     SignOut: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.SignOutRequest, _session_service_pb2.SignOutResponse]
     """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
@@ -174,7 +173,6 @@ class SessionServiceAsyncStub(SessionServiceStub):
         now.
       - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more, or has to
         change its password first.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
     """
     SignOut: _aio.UnaryUnaryMultiCallable[_session_service_pb2.SignOutRequest, _session_service_pb2.SignOutResponse]  # type: ignore[assignment]
     """SignOut ends the session of the bearer, of the refresh token, or of both, or the session that has been opened in
@@ -303,7 +301,6 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
             now.
           - SESSION_REVOKED (UNAUTHENTICATED): the session has ended, or its account may not sign in any more, or has to
             change its password first.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the source tried too often.
         """
 
     @_abc_1.abstractmethod
