@@ -66,6 +66,8 @@ async def envoy(place: Path, *, healthy: bool = True) -> AsyncIterator[str]:
         "--config-path",
         "envoy.yaml",
         "--disable-hot-restart",
+        "--file-flush-interval-msec",
+        "100",
         "--concurrency",
         "1",
         "--log-level",
