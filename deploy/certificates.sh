@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes an authority and the certificates that deploy/compose.yaml needs, in the directory that is named; what exists
 # stays. For a real edge, put certificates for its public name in place of edge.pem and edge-key.pem.
+#
+# Keys belong to whoever runs this, and to nobody else; root's belong to user 10001 of the images, who is not root.
 set -eu
 umask 077
 mkdir -p "$1"
@@ -17,6 +19,8 @@ sign() {
 sign service identity
 sign client client
 sign edge "${2:-localhost}"
+chmod 755 .
+chmod 644 ca.pem service.pem client.pem edge.pem
+chmod 600 ca-key.pem service-key.pem client-key.pem edge-key.pem
 # The authority's key is needed to sign, and by nobody who runs.
-chmod 644 ./*.pem
-chmod 600 ca-key.pem
+[ "$(id -u)" != 0 ] || chown 10001:10001 service-key.pem client-key.pem edge-key.pem

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +96,84 @@ def test_compose_sets_what_is_a_setting_and_keeps_the_root_read_only(name: str) 
     assert service["build"]["target"] in ("service", "rest")
 
 
-def test_compose_mounts_what_exists_or_what_the_script_makes(tmp_path: Path) -> None:
+def test_compose_mounts_what_exists_or_what_the_script_makes(prepared: Path) -> None:
+    made = {f"./tls/{path.name}" for path in (prepared / "tls").iterdir()}
+    text = (ROOT / "deploy/envoy.yaml").read_text()
+    mounted = [volume for each in COMPOSE["services"].values() for volume in each.get("volumes", [])]
+
+    assert {f"./tls/{name}" for name in re.findall(r" tls/([\w-]+\.pem)", text)} <= made
+    for source, target, _ in (volume.split(":") for volume in mounted if volume.startswith(".")):
+        assert source in made or (ROOT / "deploy" / source).exists()
+        assert Path(source).name == Path(target).name
+    assert not any("ca-key.pem" in volume or volume.startswith("./tls:") for volume in mounted)
+
+
+def test_keys_are_read_by_those_who_run_and_by_nobody_else(prepared: Path) -> None:
+    """Containers without capabilities read what their user may read, as any process does."""
+    tls = prepared / "tls"
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tls.iterdir()}
+    owner = tls.joinpath("service-key.pem").stat()
+    uid, gid = (10001, 10001) if os.getuid() == 0 else (os.getuid(), os.getgid())
+
+    assert stat.S_IMODE(tls.stat().st_mode) == 0o755
+    assert modes == {name: 0o600 if name.endswith("-key.pem") else 0o644 for name in modes}
+    assert (owner.st_uid, owner.st_gid) == (uid, gid)
+    assert _environment(prepared / ".env")["RUN_AS"] == f"{uid}:{gid}"
+    for service in COMPOSE["services"].values():
+        reads_keys = any("-key.pem" in volume for volume in service.get("volumes", []))
+        assert service.get("user") == ("${RUN_AS:?}" if reads_keys else None)
+
+
+def test_what_was_prepared_stays(prepared: Path) -> None:
+    """A database that is kept opens with the secret and the password of the first day only."""
+    before = {path: path.read_bytes() for path in [prepared / ".env", *(prepared / "tls").iterdir()]}
+
+    _prepare(prepared)
+
+    assert {path: path.read_bytes() for path in before} == before
+    assert stat.S_IMODE((prepared / ".env").stat().st_mode) == 0o600
+
+
+def test_compose_asks_for_nothing_but_what_was_prepared(prepared: Path) -> None:
+    required = set(re.findall(r"\$\{(\w+):\?\}", (ROOT / "deploy/compose.yaml").read_text()))
+
+    assert required == set(_environment(prepared / ".env"))
+    assert len(_environment(prepared / ".env")["IDENTITY_SECRET"]) == 64
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {"deploy/tls/", "deploy/.env"} <= set(ignored)
+
+
+def test_LG_04_compose_believes_single_addresses_that_it_gives_away_itself() -> None:
+    (network,) = COMPOSE["networks"]["inside"]["ipam"]["config"]
+    fixed = {
+        name: networks["inside"]["ipv4_address"]
+        for name, each in COMPOSE["services"].items()
+        if isinstance(networks := each.get("networks"), dict)
+    }
+    service = Settings.model_validate({"trusted_proxies": OURS["identity"]["environment"]["IDENTITY_TRUSTED_PROXIES"]})
+
+    assert set(service.trusted_proxies) == {fixed["rest"], fixed["envoy"]}
+    assert OURS["rest"]["environment"]["IDENTITY_REST_TRUSTED_PROXIES"] == network["gateway"]
+    for address in map(ip_address, [*fixed.values(), network["gateway"]]):
+        assert address in ip_network(network["subnet"])
+        assert address not in ip_network(network["ip_range"])
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of deploy/ in which its script was run, by somebody who lets others read nothing."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    subprocess.run(["sh", ROOT / "deploy/certificates.sh", tmp_path / "tls"], check=True, capture_output=True)
-    made = {path.name for path in (tmp_path / "tls").iterdir()}
-    text = (ROOT / "deploy/compose.yaml").read_text() + (ROOT / "deploy/envoy.yaml").read_text()
+    place = tmp_path_factory.mktemp("deploy")
+    for script in ("prepare.sh", "certificates.sh"):
+        shutil.copy(ROOT / "deploy" / script, place)
+    _prepare(place)
+    return place
 
-    assert set(re.findall(r"/?tls/([\w-]+\.pem)", text)) <= made
-    assert (tmp_path / "tls/ca-key.pem").stat().st_mode & 0o077 == 0
-    for volume in (volume for each in COMPOSE["services"].values() for volume in each.get("volumes", [])):
-        source = volume.partition(":")[0]
-        assert not source.startswith(".") or source == "./tls" or (ROOT / "deploy" / source).exists()
+
+def _prepare(place: Path) -> None:
+    subprocess.run([place / "prepare.sh"], check=True, capture_output=True, umask=0o077)
+
+
+def _environment(file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in file.read_text().splitlines())
