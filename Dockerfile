@@ -4,7 +4,8 @@
 #   docker build --target rest --tag identity-rest .
 #
 # `service` serves gRPC (and HTTP where IDENTITY_REST_ADDRESS is set), `rest` is the HTTP container alone. Both run with
-# a read-only root: docker run --read-only --tmpfs /tmp. deploy/compose.yaml puts them together; docs/deploy.md explains.
+# a read-only root, and listen on loopback inside until they are told of TLS or of a proxy: docs/deploy.md has a
+# `docker run` for each, and deploy/compose.yaml puts them together.
 
 ARG PYTHON=python:3.11-slim-bookworm
 

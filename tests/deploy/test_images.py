@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
 from ipaddress import ip_address, ip_network
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.docs.pages import blocks
 
 from identity.rest_settings import RestSettings
-from identity.settings import Settings
+from identity.settings import Settings, load_rest_settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text(encoding="utf-8"))
+SHELL = [command for block in blocks("sh") if block.page == "docs/deploy.md" for command in block.commands]
+RUNS = [shlex.split(command) for command in SHELL if command.startswith("docker run ")]
 OURS = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
 
 
@@ -159,6 +164,39 @@ def test_LG_04_compose_believes_single_addresses_that_it_gives_away_itself() -> 
         assert address not in ip_network(network["ip_range"])
 
 
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run[-1])
+def test_the_runs_that_are_documented_listen_where_their_port_leads(
+    run: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = dict(variable.split("=", 1) for variable in _values(run, "--env"))
+    for name in [name for name in os.environ if name.startswith("IDENTITY_")]:
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings() if run[-1] == "identity" else load_rest_settings()
+    (port,) = _values(run, "--publish")
+
+    assert set(given) <= {f"IDENTITY_{field.upper()}" for field in type(settings).model_fields}
+    assert settings.rest_address == f"0.0.0.0:{port.rpartition(':')[2]}"
+    assert "--read-only" in run
+
+
+def test_every_image_has_a_documented_run() -> None:
+    tags = {
+        tag for command in SHELL if command.startswith("docker build") for tag in _values(shlex.split(command), "--tag")
+    }
+
+    assert {run[-1] for run in RUNS} == tags == {"identity", "identity-rest"}
+
+
+def test_AZ_06_LG_04_the_documented_proxy_says_who_calls_and_by_which_name() -> None:
+    """Without these, everybody looks as if they were at this machine."""
+    (nginx,) = [block.text for block in blocks("") if block.page == "docs/deploy.md" and "proxy_pass" in block.text]
+    told = dict(re.findall(r"(?m)^ +proxy_set_header (\S+) (\S+);$", nginx))
+
+    assert told == {"Host": "$host", "X-Forwarded-For": "$proxy_add_x_forwarded_for"}
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of deploy/ in which its script was run, by somebody who lets others read nothing."""
@@ -177,3 +215,7 @@ def _prepare(place: Path) -> None:
 
 def _environment(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in file.read_text().splitlines())
+
+
+def _values(command: list[str], option: str) -> list[str]:
+    return [value for name, value in pairwise(command) if name == option]
