@@ -8,6 +8,7 @@ import sys
 
 from tests.docs.pages import ROOT, text_of
 
+from identity.rest_settings import RestSettings
 from identity.rpc.errors import CODES
 from identity.settings import Settings, load_settings
 from identity.telemetry.families import FAMILIES, Kind
@@ -33,6 +34,14 @@ def test_every_setting_is_there_with_its_description() -> None:
 
     told = {name: meaning for name, (_, meaning) in SETTINGS.items() if name != "IDENTITY_CONFIG"}
     assert described == told
+
+
+def test_what_the_container_reads_by_itself_is_between_those_that_are_named() -> None:
+    named = re.findall(r"from `(IDENTITY_\w+)` to `(IDENTITY_\w+)` and no others", text_of("docs/settings.md"))
+    reads = [f"IDENTITY_{name.upper()}" for name in RestSettings.model_fields]
+
+    assert named == [(reads[0], reads[-1])]
+    assert [name for name in SETTINGS if name in reads] == list(SETTINGS)[1 : len(reads) + 1] == reads
 
 
 def test_defaults_are_the_codes_own() -> None:
