@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,20 @@ class Cluster:
 
     def start(self) -> None:
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        self._launch(options)
+        give_up_at = time.monotonic() + 30
+        while True:
+            try:
+                return psycopg.connect(self.url()).close()
+            except psycopg.OperationalError:
+                if (self._server.poll() or 0) < 0:
+                    # Killed by a signal before it had begun: by gRPC, in the fork of a process with gRPC's threads.
+                    self._launch(options)
+                elif self._server.poll() is not None or time.monotonic() > give_up_at:
+                    raise RuntimeError((self.directory / "log").read_text()) from None
+                time.sleep(0.01)
+
+    def _launch(self, options: Sequence[str]) -> None:
         with (self.directory / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [_binaries() / "postgres", "-D", self.directory / "data", "-k", self.directory, "-h", "", *options],
@@ -98,14 +112,6 @@ class Cluster:
                 start_new_session=True,
                 **self._as_user,
             )
-        give_up_at = time.monotonic() + 30
-        while True:
-            try:
-                return psycopg.connect(self.url()).close()
-            except psycopg.OperationalError:
-                if self._server.poll() is not None or time.monotonic() > give_up_at:
-                    raise RuntimeError((self.directory / "log").read_text()) from None
-                time.sleep(0.01)
 
     def stop(self) -> None:
         """Stop at once, as by a crash: connections are cut, the next start recovers."""

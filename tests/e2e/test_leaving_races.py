@@ -223,7 +223,9 @@ async def test_F_09_ending_all_waits_for_the_session_that_is_being_opened(servic
     request = sessions.RevokeSessionsRequest(selection=sessions.SESSION_SELECTION_ALL)
     end_all = partial(service.sessions.RevokeSessions, request, metadata=ready.call.keywords["metadata"])
 
-    async with Barrier(service, lambda tx: tx._connection.execute(text("LOCK TABLE revocations"))) as barrier:
+    async with Barrier(
+        service, lambda tx: tx._connection.execute(text("LOCK TABLE revocations IN EXCLUSIVE MODE"))
+    ) as barrier:
         switching = await barrier.blocks(ready.call())
         ending = await barrier.blocks(end_all(), waiting=2)
     switched = await switching
