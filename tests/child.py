@@ -216,11 +216,16 @@ def _fit(fuse: _Fuse) -> None:
 
 
 def _open_every_connection(service: Service) -> None:
-    """Fill the pools, which keep what they have opened, so that only what is not theirs can add files."""
-    database: Any = service.world.database
-    pools = [getattr(database, name) for name in ("_readers", "_writers") if hasattr(database, name)]
-    for pool in pools:
+    """Fill the pools, which keep what they have opened, so that only what is not theirs can add files.
+
+    SQLite opens some of them with the first query.
+    """
+    observed: Any = service.world.database
+    database = observed._database
+    for pool in [database._readers, *([database._writers] if database.dialect == "postgresql" else [])]:
         for lease in [pool.acquire(monotonic() + _PATIENCE) for _ in range(pool.size)]:
+            lease.driver.execute("SELECT 1 FROM deployment").fetchall()
+            lease.driver.rollback()
             pool.release(lease)
 
 
