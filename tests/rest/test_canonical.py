@@ -12,7 +12,7 @@ from tests.running import PASSWORD, bearer, new_email
 
 from identity.rest.bindings import bindings
 from identity.rest.routing import Endpoint, PathTaken, Router
-from identity.rest.transcode.writing import write
+from identity.rest.transcode.writing import writer
 from identity_pb.v1 import session_service_pb2 as sessions
 
 
@@ -43,7 +43,7 @@ async def test_an_answer_is_what_the_json_mapping_of_protobuf_prints(web: Web) -
     over_grpc = await web.service.sessions.GetSession(sessions.GetSessionRequest(), metadata=bearer(access))
 
     assert over_http == MessageToDict(over_grpc, always_print_fields_with_no_presence=True)
-    assert write(over_grpc) == over_http
+    assert writer(over_grpc.DESCRIPTOR)(over_grpc) == over_http
 
 
 async def test_a_refusal_has_the_shape_of_google_rpc_status(web: Web) -> None:

@@ -12,11 +12,10 @@ import pytest
 import pytest_asyncio
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from tests.rest.sheet import OURS, Sheet, visit
-from tests.rest.web import Web
+from tests.rest.web import Web, nobody_behind
 from tests.running import OTHER_PASSWORD
 
 from identity.rest.door import Door
-from identity.rest.listener import Listener
 from identity.rest.pages.page import Page, View, Visit, endpoints_of
 from identity.rest.pages.site import PAGES
 from identity.rest.pages.words import FALLBACK, TEXTS
@@ -32,12 +31,8 @@ SOURCE = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("src/ide
 @pytest_asyncio.fixture(scope="module")
 async def alone() -> AsyncIterator[httpx.AsyncClient]:
     """A client of a container whose service is away."""
-    settings = load_rest_settings(rest_address="127.0.0.1:0", upstream="127.0.0.1:1", product_name="<Acme> & Co")
-    listener = Listener(settings)
-    await listener.start()
-    async with httpx.AsyncClient(base_url=f"http://{listener.address}", trust_env=False, timeout=20) as client:
+    async with nobody_behind(product_name="<Acme> & Co") as client:
         yield client
-    await listener.stop()
 
 
 FOREIGN: tuple[dict[str, str], ...] = (

@@ -12,6 +12,8 @@ from sqlalchemy import update
 from tests.running import PASSWORD, Running, new_email
 
 from identity.domain.throttles import SOURCE_FAILURES
+from identity.rest.listener import Listener
+from identity.settings import load_rest_settings
 from identity.store.tables import throttles
 
 # httpx looks for it at every step, and to search all of the path for what is not there takes longer than the step.
@@ -72,3 +74,17 @@ async def browsing(service: Running, **options: Any) -> AsyncIterator[Web]:
     base = f"http://{service.service.http_address}"
     async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=20, **options) as client:
         yield Web(client, service)
+
+
+@asynccontextmanager
+async def nobody_behind(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a container whose service is away: what it passes on gets 503, and what it refuses does not."""
+    told = {"rest_address": "127.0.0.1:0", "upstream": "127.0.0.1:1", **settings}
+    listener = Listener(load_rest_settings(**told))
+    await listener.start()
+    base = f"{'https' if 'rest_certificate' in told else 'http'}://{listener.address}"
+    try:
+        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=20, verify=False) as client:
+            yield client
+    finally:
+        await listener.stop()

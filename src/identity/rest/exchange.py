@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 import grpc.aio
@@ -25,6 +26,7 @@ BODY_WITHIN = 10.0
 """Seconds in which a body has to be there: slow clients hold a task each."""
 
 _LONGEST_HEADER = 4096
+_is_traceparent: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
@@ -91,26 +93,13 @@ class Exchange:
 
     @cached_property
     def query(self) -> dict[str, list[str]]:
-        """The parameters of the query, by name. Raises a Refusal for one that is not UTF-8."""
-        try:
-            pairs = parse_qsl(
-                self._query_string.decode("ascii"),
-                keep_blank_values=True,
-                strict_parsing=bool(self._query_string),
-                errors="strict",
-                max_num_fields=64,
-            )
-        except ValueError:
-            raise malformed("", "The query cannot be read.", "MALFORMED_QUERY") from None
-        parameters: dict[str, list[str]] = {}
-        for name, value in pairs:
-            parameters.setdefault(name, []).append(value)
-        return parameters
+        """The parameters of the query, by name. Raises a Refusal for one that is not UTF-8, or not NAME=VALUE."""
+        return self._read_query(strict=bool(self._query_string))
 
     def parameter(self, name: str) -> str | None:
-        """One parameter of the query. Raises a Refusal if it is there twice."""
-        values = self.query.get(name)
-        if values is not None and len(values) > 1:
+        """One parameter of a query that may hold anything beside. Raises a Refusal if it is there twice."""
+        values = self._read_query(strict=False).get(name, [])
+        if len(values) > 1:
             raise malformed(name, "The parameter is there twice.", "DUPLICATE_FIELD")
         return values[0] if values else None
 
@@ -174,15 +163,28 @@ class Exchange:
     def metadata(self, bearer: str | None = None) -> Metadata:
         """What the service is told beside the message."""
         authorization = self.bearer if bearer is None else bearer and f"Bearer {bearer}"
+        # Whatever is not printable ASCII makes a call fail before it is made. Traces of nobody are not worth a refusal.
+        trace = self.headers.get("traceparent", "")
         agent = "".join(filter(str.isprintable, self.headers.get("user-agent", "")))[:256]
         told = (
             ("authorization", authorization),
             ("x-client-ip", self.client_address),
             ("x-client-user-agent", agent.encode("ascii", "ignore").decode()),
             ("x-request-id", self.request_id),
-            ("traceparent", self.headers.get("traceparent")),
+            ("traceparent", trace if _is_traceparent(trace) else None),
         )
         return tuple((name, value) for name, value in told if value)
+
+    def _read_query(self, *, strict: bool) -> dict[str, list[str]]:
+        try:
+            query = self._query_string.decode("ascii")
+            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=strict, errors="strict", max_num_fields=64)
+        except ValueError:
+            raise malformed("", "The query cannot be read.", "MALFORMED_QUERY") from None
+        parameters: dict[str, list[str]] = {}
+        for name, value in pairs:
+            parameters.setdefault(name, []).append(value)
+        return parameters
 
     async def _collect(self) -> bytes:
         if int(self.headers.get("content-length") or 0) > LARGEST_BODY:

@@ -12,11 +12,11 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from starlette.responses import JSONResponse, Response
 
-OK, CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND = 0, 1, 2, 3, 4, 5
+INVALID_ARGUMENT, NOT_FOUND = 3, 5
 PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 7, 8, 12, 13, 14, 16
 
 # The mapping of google.rpc.Code, as grpc-gateway and Envoy have it; but what our own deadline ends is a service out
-# of reach, and a client that left reads nothing.
+# of reach, and what is cancelled, by a client that left, has no answer.
 HTTP: Final[Mapping[int, int]] = {
     INVALID_ARGUMENT: 400,
     9: 400,
@@ -27,7 +27,6 @@ HTTP: Final[Mapping[int, int]] = {
     6: 409,
     10: 409,
     RESOURCE_EXHAUSTED: 429,
-    CANCELLED: 499,
     UNIMPLEMENTED: 501,
     UNAVAILABLE: 503,
 }
@@ -100,6 +99,16 @@ def unavailable() -> Refusal:
     return Refusal(UNAVAILABLE, _UNAVAILABLE, reason="SERVICE_UNAVAILABLE", retry_after=_RETRY_SECONDS)
 
 
+def overloaded() -> Refusal:
+    """So much is being asked at once that this was not even looked at."""
+    return Refusal(
+        RESOURCE_EXHAUSTED,
+        "Too much is asked at once. Try again in a moment.",
+        reason="OVERLOADED",
+        retry_after=_RETRY_SECONDS,
+    )
+
+
 def of_rpc(error: grpc.aio.AioRpcError) -> Refusal:
     """What the service refused a call with, or that it could not be asked."""
     trailing = dict(error.trailing_metadata() or ())
@@ -126,16 +135,10 @@ def of_rpc(error: grpc.aio.AioRpcError) -> Refusal:
 
 
 def _of_transport(code: grpc.StatusCode) -> Refusal:
-    match code:
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return Refusal(RESOURCE_EXHAUSTED, "The request is too large.", reason="OVERLOADED", status=413)
-        case grpc.StatusCode.UNIMPLEMENTED:
-            return Refusal(UNIMPLEMENTED, "The service behind does not know this call.", reason="NOT_FOUND")
-        case grpc.StatusCode.INTERNAL | grpc.StatusCode.UNKNOWN:
-            # The connection broke while the call was under way.
-            return unavailable()
-        case _:
-            return unavailable()
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return Refusal(UNIMPLEMENTED, "The service behind does not know this call.", reason="NOT_FOUND")
+    # Also for a connection that broke while the call was under way.
+    return unavailable()
 
 
 def render(refusal: Refusal) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from math import inf, isfinite
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -117,7 +118,10 @@ def _map(each: Read) -> Read:
     def convert(members: Any, path: str, faults: Faults) -> Mapping[str, Any]:
         if not isinstance(members, dict):
             raise WrongType("an object")
-        return {key: _checked(each, value, f'{path}["{spell(key)}"]', faults) for key, value in members.items()}
+        return {
+            _text(key, path, faults): _checked(each, value, f'{path}["{spell(key)}"]', faults)
+            for key, value in members.items()
+        }
 
     return convert
 
@@ -172,7 +176,17 @@ def _text(value: Any, path: str, faults: Faults) -> str:
 def _number(value: Any, path: str, faults: Faults) -> float:
     if type(value) not in (int, float):
         raise WrongType("a number")
-    return float(value)
+    return _double(value)
+
+
+def _double(value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
+        raise WrongType("a number that a double holds")
+    return number
 
 
 def _bytes(value: Any, path: str, faults: Faults) -> bytes:
@@ -219,10 +233,7 @@ def _value(value: Any, path: str, faults: Faults) -> Value:
         return Value(struct_value=_struct(value, path, faults))
     if isinstance(value, list):
         return Value(list_value=ListValue(values=[_value(each, path, faults) for each in value]))
-    try:
-        return Value(number_value=float(value))
-    except OverflowError:
-        raise WrongType("a number that a double holds") from None
+    return Value(number_value=_double(value))
 
 
 def _moment(value: Any, path: str, faults: Faults) -> Message:

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from google.protobuf.message import Message
 
 Write = Callable[[Any], Any]
 _WIDE = {
@@ -18,11 +17,6 @@ _WIDE = {
     FieldDescriptor.TYPE_FIXED64,
     FieldDescriptor.TYPE_SFIXED64,
 }
-
-
-def write(message: Message) -> Any:
-    """The JSON value of a message."""
-    return writer(message.DESCRIPTOR)(message)
 
 
 @cache
