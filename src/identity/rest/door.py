@@ -17,10 +17,13 @@ from identity.rest.client_address import ClientAddress
 from identity.rest.cors import Cors
 from identity.rest.exchange import ClientLeft, Exchange
 from identity.rest.origins import names_this_machine
-from identity.rest.refusals import INTERNAL, Refusal, invalid
+from identity.rest.refusals import INTERNAL, Refusal, invalid, overloaded
 from identity.rest.routing import MethodNotAllowed, Router
 from identity.rest.upstream import Upstream
 from identity.rest_settings import RestSettings, is_loopback
+
+MOST_AT_ONCE = 800
+"""Requests in progress, streams among them; fewer than connections, so that who comes next is told."""
 
 _is_request_id: Final = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _ESCAPED_SLASH: Final = re.compile(rb"%(2[fF]|5[cC])")
@@ -43,6 +46,7 @@ class Door:
             *([(b"strict-transport-security", b"max-age=31536000")] if settings.secure_cookies else []),
         ]
         self._ids = map(f"{token_hex(6)}-{{:x}}".format, count(1))
+        self._under_way = 0
         self._log = structlog.get_logger("identity.rest")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,10 +56,14 @@ class Door:
         headers = Headers(scope=scope)
         wanted = headers.get("x-request-id", "")
         request_id = wanted if _is_request_id(wanted) else next(self._ids)
-        route, response = await self._respond(scope, receive, headers, request_id)
-        if response is not None:
-            self._finish(response, headers, request_id)
-            await response(scope, receive, send)
+        self._under_way += 1
+        try:
+            route, response = await self._respond(scope, receive, headers, request_id)
+            if response is not None:
+                self._finish(response, headers, request_id)
+                await response(scope, receive, send)
+        finally:
+            self._under_way -= 1
         self._report(scope["method"], route, response, begun, request_id)
 
     async def _respond(
@@ -63,6 +71,8 @@ class Door:
     ) -> tuple[str, Response | None]:
         """The path of the endpoint and its answer, or any other answer; none for a client that left."""
         try:
+            if self._under_way > MOST_AT_ONCE:
+                raise overloaded()
             client = self._client(scope, headers)
             exchange = Exchange(
                 scope, receive, self._upstream, self._settings, request_id=request_id, client_address=client
@@ -89,7 +99,7 @@ class Door:
         except ClientLeft:
             raise
         except Exception:
-            return endpoint.path, endpoint.refuse(self._internal())
+            return endpoint.path, endpoint.refuse(self._internal(exchange.request_id))
 
     def _client(self, scope: Scope, headers: Headers) -> str | None:
         """The client's address; None for somebody at this machine, where nobody else can come from (AZ-06).
@@ -106,10 +116,10 @@ class Door:
             return None
         return self._addresses.read(peer, headers.getlist("x-forwarded-for"))
 
-    def _internal(self) -> Refusal:
+    def _internal(self, request_id: str) -> Refusal:
         """What is told of an exception that nobody foresaw: a reference to the log, and nothing else (TR-05)."""
         ref = token_hex(8)
-        self._log.error("request failed", ref=ref, exc_info=True)
+        self._log.error("request failed", ref=ref, request_id=request_id, exc_info=True)
         return Refusal(INTERNAL, f"internal error; ref={ref}", reason="INTERNAL", metadata={"ref": ref})
 
     def _finish(self, response: Response, headers: Headers, request_id: str) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -20,9 +20,15 @@ from identity.rest_settings import RestSettings
 
 LARGEST_HEAD = 16 * 1024
 HEAD_WITHIN = 10.0
-"""Seconds in which the head of a request has to be there, from the first byte of the connection or of the request."""
+"""Seconds in which the head of a request has to be there, from the start of the connection or of the request."""
+REST_WITHIN = 10.0
+"""Seconds in which the body has to be there of a request that was answered without it."""
+TAKEN_WITHIN = 30.0
+"""Seconds in which a client has to take what waits for it: it can be most of 64 KiB, and never much more."""
 KEPT_ALIVE = 75
-MOST_AT_ONCE = 1000
+MOST_CONNECTIONS = 1000
+
+_SLICE = 1024
 
 
 class CannotListen(OSError):
@@ -30,23 +36,40 @@ class CannotListen(OSError):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with a largest head and a longest time for it: the parser below knows neither (F-15)."""
+    """HTTP/1.1 with a largest head, a longest time for whatever a client owes, and a largest number of clients.
+
+    The server below knows none of them as they are needed here (F-15). A client owes something whenever no request of
+    its is in progress: a head, the rest of a body that nobody waits for, or another request before long. While one is,
+    the body is waited for by whoever reads it, and the answer has to be taken.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = False
         self._head_bytes = 0
-        self._deadline: asyncio.TimerHandle | None = None
+        self._due: asyncio.TimerHandle | None = None
+        self._to_be_taken: asyncio.TimerHandle | None = None
+        self.quiet_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._wait(HEAD_WITHIN)
+        if len(self.connections) > MOST_CONNECTIONS:
+            _longest_quiet(self.connections).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_nothing()
+        self._wait(None)
+        self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # In slices, so that a head that comes in one piece is measured like one that comes in many.
+        for start in range(0, len(data), _SLICE):
+            self._slice_received(data[start : start + _SLICE])
+            if self.transport.is_closing():
+                return
+
+    def _slice_received(self, data: bytes) -> None:
         has_begun = self._in_head
         super().data_received(data)
         # After the parser, so that the body that came with the end of a head does not count.
@@ -58,13 +81,34 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
-        if self._deadline is None:
-            self._expect_head()
+        self._wait(HEAD_WITHIN)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._expect_nothing()
+        self._wait(None)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._wait(KEPT_ALIVE)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._wait(TAKEN_WITHIN)
+        elif self.cycle.response_complete and not self._in_head:
+            self._wait(REST_WITHIN if self.cycle.more_body else KEPT_ALIVE)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._to_be_taken = self.loop.call_later(TAKEN_WITHIN, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._to_be_taken is not None:
+            self._to_be_taken.cancel()
+            self._to_be_taken = None
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "This is not a request of HTTP/1.1.")
@@ -77,14 +121,24 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+        self._wait(TAKEN_WITHIN)
 
-    def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_WITHIN, self.transport.abort)
+    def _wait(self, seconds: float | None) -> None:
+        """For what the client owes, and no longer; None while it owes nothing."""
+        if self._due is not None:
+            self._due.cancel()
+        self._due = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+        self.quiet_since = None if seconds is None else self.loop.time()
 
-    def _expect_nothing(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+
+def _longest_quiet(connections: Iterable[Any]) -> BoundedProtocol:
+    """The connection that has asked for nothing for longest; the newest has not either."""
+    quiet: dict[BoundedProtocol, float] = {
+        each: each.quiet_since
+        for each in connections
+        if each.quiet_since is not None and not each.transport.is_closing()
+    }
+    return min(quiet, key=quiet.__getitem__)
 
 
 class _Server(uvicorn.Server):
@@ -121,7 +175,6 @@ class Listener:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=MOST_AT_ONCE,
             timeout_keep_alive=KEPT_ALIVE,
             timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
             ssl_certfile=settings.rest_certificate,
