@@ -197,6 +197,25 @@ async def test_a_second_factor_is_sent_as_code(front: Web) -> None:
     await sign_in(front, email, code=app.at(front.service.clock.now))
 
 
+async def test_a_sign_in_that_waits_for_nothing_more_does_not_stop_another(front: Web) -> None:
+    """Nor does one of somebody else, who used this browser before."""
+    (hers, her_app), (his, his_app) = [
+        (email, await enrolled(front, email)) for email in [await registered(front), await registered(front)]
+    ]
+    await sign_in(front, hers, status=401)
+    used = front.client.cookies["challenge"]
+    await sign_in(front, hers, code=her_app.at(front.service.clock.now))
+
+    front.service.clock.advance(minutes=1)
+    front.client.cookies.set("challenge", used)
+    await sign_in(front, hers, code=her_app.at(front.service.clock.now))
+    assert (await session(front))["user"]["email"] == hers
+
+    await sign_in(front, hers, status=401)
+    await sign_in(front, his, code=his_app.at(front.service.clock.now))
+    assert (await session(front))["user"]["email"] == his
+
+
 async def test_a_mailed_code_belongs_to_the_sign_in_that_asked_for_it(front: Web) -> None:
     email = await registered(front)
     metadata = bearer((await front.service.login(email, PASSWORD)).tokens.access_token)
@@ -207,6 +226,16 @@ async def test_a_mailed_code_belongs_to_the_sign_in_that_asked_for_it(front: Web
     await sign_in(front, email, code=await front.service.mailbox.alone(email, "[0-9]{6}"))
 
     assert (await session(front))["user"]["email"] == email
+
+
+async def test_a_code_that_is_wrong_leaves_the_sign_in_waiting_for_the_mailed_one(front: Web) -> None:
+    email = await registered(front)
+    metadata = bearer((await front.service.login(email, PASSWORD)).tokens.access_token)
+    wish = factors.SetEmailOtpRequest(enabled=True, current_password=PASSWORD)
+    await front.service.factors.SetEmailOtp(wish, metadata=metadata)
+
+    assert (await sign_in(front, email, code="000000", status=401))["code"] == "OTP_INVALID"
+    await sign_in(front, email, code=await front.service.mailbox.alone(email, "[0-9]{6}"))
 
 
 async def test_LG_03_guesses_of_strangers_do_not_hold_up_a_browser_that_is_known(front: Web, organization: Web) -> None:

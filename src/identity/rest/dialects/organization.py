@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from hashlib import sha256
 from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
@@ -40,7 +41,7 @@ from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import resources_pb2 as resources
 
 CHALLENGE: Final = "challenge"
-
+_WAITS_NO_MORE: Final = ("TOKEN_INVALID", "TOKEN_EXPIRED", "OTP_EXPIRED")
 
 INVALID: Final = "The request is not valid; `errors` names the fields."
 OVER: Final = "The token has been used or has expired, or the request is not valid."
@@ -114,10 +115,13 @@ async def _sign_in(exchange: Exchange, body: Credentials) -> Response:
 
 
 async def _prove(exchange: Exchange, body: Credentials) -> Any:
-    """How far the password gets, and the code with it if there is one: of this sign-in, or of the one that waits."""
-    waiting = cookies.read(exchange, cookies.prefixed(exchange.settings, CHALLENGE))
-    if body.code and waiting:
-        return await _verify(exchange, waiting, body.code)
+    """How far the password gets, and the code with it if there is one: of the sign-in that waits, or of this one."""
+    if body.code and (waiting := _waiting(exchange, body.email)):
+        try:
+            return await _verify(exchange, waiting, body.code)
+        except Refusal as refusal:
+            if refusal.reason not in _WAITS_NO_MORE:
+                raise
     request = auth.LoginRequest(
         identifier=body.email,
         password=body.password,
@@ -127,7 +131,12 @@ async def _prove(exchange: Exchange, body: Credentials) -> Any:
     )
     outcome = await first_tenant(exchange, await exchange.call(exchange.upstream.auth.Login, request, bearer=""))
     if body.code and outcome.WhichOneof("result") == "mfa_challenge":
-        return await _verify(exchange, outcome.mfa_challenge.challenge_token, body.code)
+        try:
+            return await _verify(exchange, outcome.mfa_challenge.challenge_token, body.code)
+        except Refusal as refusal:
+            # The next code may be one that was mailed for this very sign-in.
+            refusal.headers["set-cookie"] = _have_wait(exchange, body.email, outcome.mfa_challenge, Response())
+            raise
     return outcome
 
 
@@ -143,9 +152,26 @@ def _ask_for_code(exchange: Exchange, body: Credentials, challenge: resources.Mf
     url = _failed(exchange, body.callback_url, reason)
     words = "Send the code of the second factor too, as `code`."
     response = refuse(Refusal(UNAUTHENTICATED, words, reason=reason, metadata={"url": url}))
-    name = cookies.prefixed(exchange.settings, CHALLENGE)
-    cookies.put(response, exchange.settings, name, challenge.challenge_token, challenge.expires_at)
+    _have_wait(exchange, body.email, challenge, response)
     return response
+
+
+def _have_wait(exchange: Exchange, email: str, challenge: resources.MfaChallenge, response: Response) -> str:
+    """Have the browser hold the challenge of a sign-in; gives the header that says so."""
+    name = cookies.prefixed(exchange.settings, CHALLENGE)
+    cookies.put(response, exchange.settings, name, f"{challenge.challenge_token}.{_whose(email)}", challenge.expires_at)
+    return response.headers["set-cookie"]
+
+
+def _waiting(exchange: Exchange, email: str) -> str:
+    """The challenge of this person's sign-in that waits for a code in this browser; empty if there is none."""
+    held = cookies.read(exchange, cookies.prefixed(exchange.settings, CHALLENGE)) or ""
+    challenge_token, _, whose = held.rpartition(".")
+    return challenge_token if whose == _whose(email) else ""
+
+
+def _whose(email: str) -> str:
+    return sha256(email.strip().lower().encode()).hexdigest()[:16]
 
 
 async def _sign_out(exchange: Exchange, body: SignOut) -> Response:
