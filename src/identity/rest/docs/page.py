@@ -37,21 +37,24 @@ def endpoints(product_name: str, dialect: Dialect | None) -> Iterable[Endpoint]:
     canonical = cache(openapi.canonical)
     links = [("/docs", "Identity"), *([(f"/docs/{dialect.name}", dialect.title)] if dialect else [])]
     yield Endpoint("GET", "/openapi.json", _told(lambda: _json(canonical())))
-    yield Endpoint("GET", "/docs", _told(lambda: _page(canonical(), product_name, links, "/openapi.json")))
+    yield Endpoint("GET", "/docs", _told(lambda: _page(canonical(), product_name, links, "/openapi.json", ".")))
     yield Endpoint("GET", "/docs/style.css", _told(_style))
     if dialect is not None:
         document, path = cache(partial(openapi.of_dialect, dialect)), f"/docs/{dialect.name}"
         yield Endpoint("GET", f"{path}/openapi.json", _told(lambda: _json(document())))
-        yield Endpoint("GET", path, _told(lambda: _page(document(), product_name, links, f"{path}/openapi.json")))
+        yield Endpoint("GET", path, _told(lambda: _page(document(), product_name, links, f"{path}/openapi.json", "..")))
 
 
 def _style() -> tuple[bytes, str]:
     return files("identity.rest.docs").joinpath("style.css").read_bytes(), "text/css; charset=utf-8"
 
 
-def _page(document: dict[str, Any], product_name: str, links: list[tuple[str, str]], source: str) -> tuple[bytes, str]:
+def _page(
+    document: dict[str, Any], product_name: str, links: list[tuple[str, str]], source: str, root: str
+) -> tuple[bytes, str]:
+    """The page. `root` leads from it to where this API begins, which may be below a path of a proxy's."""
     html = _html.get_template("docs.html").render(
-        document=document, sections=sections(document), product_name=product_name, links=links, source=source
+        document=document, sections=sections(document), product_name=product_name, links=links, source=source, root=root
     )
     return html.encode(), "text/html; charset=utf-8"
 
