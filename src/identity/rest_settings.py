@@ -31,6 +31,22 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def leads_to_this_machine(target: str) -> bool:
+    """Whether the address of a gRPC service is of this machine, where that is plain to see."""
+    return target.startswith("unix:") or is_loopback(target.removeprefix("dns:///").rpartition(":")[0])
+
+
+def origin_of(url: str) -> str:
+    """The origin of a URL as browsers tell it: in lower case, without the port that its scheme has anyway.
+
+    RFC 6454 §6.2. Raises ValueError for what is no URL.
+    """
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
 def is_host_and_port(value: str) -> bool:
     """Whether an address is HOST:PORT, with a port that there can be."""
     port = value.rpartition(":")[2]
@@ -62,7 +78,8 @@ class RestSettings(BaseSettings):
     )
     upstream_ca: Path | None = Field(
         None,
-        description="PEM file with the authority that the gRPC service's certificate is from. Without it: plaintext.",
+        description="PEM file with the authority that the gRPC service's certificate is from. Without it: plaintext, "
+        "which is spoken to this machine only.",
     )
     upstream_certificate: Path | None = Field(
         None,
@@ -104,8 +121,14 @@ class RestSettings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin:
+            if parts.scheme not in ("http", "https") or not parts.hostname or "@" in origin or any(parts[2:]):
                 raise ValueError("an origin is a scheme and a host, as in https://app.example.org")
+        return tuple(map(origin_of, value))
+
+    @field_validator("public_url")
+    @classmethod
+    def _has_origin(cls, value: str) -> str:
+        origin_of(value)
         return value
 
     @field_validator("rest_address")
@@ -129,6 +152,12 @@ class RestSettings(BaseSettings):
                 "could read passwords. Set IDENTITY_REST_CERTIFICATE and IDENTITY_REST_KEY, or name the proxies in "
                 "front that speak TLS in IDENTITY_REST_TRUSTED_PROXIES, or serve on 127.0.0.1."
             )
+        if self.upstream_ca is None and not leads_to_this_machine(self.upstream):
+            raise ValueError(
+                f"IDENTITY_UPSTREAM={self.upstream} is not loopback, and without TLS everybody on the way could read "
+                "passwords. Set IDENTITY_UPSTREAM_CA to the authority that the service's certificate is from, or call "
+                "it on 127.0.0.1 or unix:PATH."
+            )
         return self
 
     @property
@@ -144,7 +173,7 @@ class RestSettings(BaseSettings):
     @property
     def secure_cookies(self) -> bool:
         """Whether cookies travel over TLS only; on this machine alone, browsers would drop them without TLS."""
-        return self.is_public or self.public_url.startswith("https:")
+        return self.is_public or self.rest_certificate is not None or self.public_url.lower().startswith("https:")
 
     @classmethod
     def settings_customise_sources(

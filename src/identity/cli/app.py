@@ -103,7 +103,8 @@ def rest(
 
     \b
     identity rest
-    identity rest --upstream 10.0.0.5:50051 --dialect salon
+    identity rest --upstream unix:/run/identity.sock --dialect salon
+    IDENTITY_UPSTREAM_CA=ca.pem identity rest --upstream 10.0.0.5:50051
     """
     from identity.cli.output import plain_errors
     from identity.settings import load_rest_settings

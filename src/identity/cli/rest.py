@@ -9,6 +9,7 @@ import uvloop
 
 from identity import __version__
 from identity.cli.output import err, fact, heading, out
+from identity.cli.settings import service_variables, unknown_variables
 from identity.cli.stop import Stop
 from identity.rest.listener import CannotListen, Listener
 from identity.rest_settings import RestSettings
@@ -38,6 +39,10 @@ async def _serve(listener: Listener, settings: RestSettings) -> None:
         fact("HTTP", f"{'https' if settings.rest_certificate else 'http'}://{listener.address}")
         fact("Service", f"{settings.upstream}, {'TLS' if settings.upstream_ca else 'plaintext'}")
         fact("Dialect", settings.dialect or "none")
+        for name, meant in unknown_variables().items():
+            fact("Ignored", f"{name} is no setting" + (f"; {meant} is" if meant else ""))
+        if others := service_variables():
+            fact("Not used", f"{', '.join(others)}: for identity serve")
         out.print()
         await stop.asked.wait()
         err.print(f"Stopping: requests in progress may finish, for up to {settings.shutdown_seconds:g} s.")

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from rich.text import Text
 
 from identity.cli.output import out
+from identity.rest_settings import RestSettings
 from identity.settings import Settings
 
 PREFIX = "IDENTITY_"
@@ -42,6 +43,17 @@ def unknown_variables() -> dict[str, str]:
         for name in sorted(os.environ)
         if name.startswith(PREFIX) and name not in known
     }
+
+
+def service_variables() -> list[str]:
+    """The variables that are there and mean nothing to a container, only to the service."""
+    return [
+        variable.name
+        for variable in variables()
+        if variable.name in os.environ
+        and variable.name != CONFIG
+        and variable.name.removeprefix(PREFIX).lower() not in RestSettings.model_fields
+    ]
 
 
 def run() -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from identity.rest.exchange import Exchange
 from identity.rest.refusals import PERMISSION_DENIED, Refusal
-from identity.rest_settings import is_loopback
+from identity.rest_settings import is_loopback, origin_of
 
 
 def require_own_page(exchange: Exchange) -> None:
@@ -27,16 +27,17 @@ def require_own_page(exchange: Exchange) -> None:
 def names_this_machine(host: str) -> bool:
     """Whether a Host header is a name of this machine that no name server can give to somebody else's page."""
     try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
+        parts = urlsplit(f"//{host}")
+        _ = parts.port  # raises for what is none
+        return is_loopback(parts.hostname or "")
     except ValueError:
         return False
 
 
 def own_origins(exchange: Exchange) -> tuple[str, ...]:
     """The origin of the public URL; on this machine alone, also the address that was called."""
-    parts = urlsplit(exchange.settings.public_url)
-    own = f"{parts.scheme}://{parts.netloc}"
-    host = exchange.headers.get("host", "")
-    if exchange.settings.is_public or not names_this_machine(host):
+    settings, host = exchange.settings, exchange.headers.get("host", "")
+    own = origin_of(settings.public_url)
+    if settings.is_public or not names_this_machine(host):
         return (own,)
-    return own, f"http://{host}"
+    return own, origin_of(f"{'https' if settings.rest_certificate else 'http'}://{host}")
