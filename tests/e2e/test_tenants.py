@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from uuid import UUID
+
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import update
 from tests.company import company, in_two, member
 from tests.conftest import Launch
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, bearer, new_email, refused
 
+from identity.store.tables import tenants as tenant_rows
 from identity_pb.v1 import account_service_pb2 as accounts
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import invite_service_pb2 as invites
@@ -162,6 +167,43 @@ async def test_opening_hours_outlive_the_other_attributes(service: Running) -> N
         tenant = (await service.tenants.UpdateTenant(request, metadata=owner.metadata)).tenant
         assert dict(tenant.attributes) == {"vat": "NL001"}
     assert list(tenant.opening_hours) == [hours]
+
+
+async def test_no_attribute_passes_for_opening_hours(service: Running) -> None:
+    """It is refused; and one that was let in before keeps nobody out."""
+    owner = await company(service)
+    changes = pb.TenantChanges()
+    changes.attributes.update({"opening_hours": 5})
+    request = pb.UpdateTenantRequest(changes=changes, update_mask=FieldMask(paths=["attributes"]))
+    no = await refused(service.tenants.UpdateTenant(request, metadata=owner.metadata))
+    assert (no.reason, no.fields) == ("INVALID_REQUEST", ["changes.attributes"])
+    for junk in (5, [5], [{"day": "Monday"}], None):
+        ours = update(tenant_rows).where(tenant_rows.c.id == UUID(owner.session.tenant.id))
+        service.execute(ours.values(attributes={"opening_hours": junk, "vat": "NL001"}))
+        tenant = (await service.login(owner.email)).tenant
+        assert (list(tenant.opening_hours), dict(tenant.attributes)) == ([], {"vat": "NL001"})
+
+
+async def test_changes_at_the_same_time_lose_nothing_of_each_other(service: Running) -> None:
+    """Name, hours and attributes of one tenant, all at once, are all there afterwards."""
+    owner = await company(service)
+    async with service.clients(3) as clients:
+        for n in range(8):
+            hours = resources.OpeningHours(day_of_week=n % 7, open_time="09:00", close_time="17:30")
+            changes = pb.TenantChanges(name=f"Renamed {n}", opening_hours=[hours])
+            changes.attributes.update({"round": str(n)})
+            await asyncio.gather(
+                *(
+                    client.tenants.UpdateTenant(
+                        pb.UpdateTenantRequest(changes=changes, update_mask=FieldMask(paths=[path])),
+                        metadata=owner.metadata,
+                    )
+                    for client, path in zip(clients, ("name", "opening_hours", "attributes"), strict=True)
+                )
+            )
+            tenant = (await service.tenants.GetTenant(pb.GetTenantRequest(), metadata=owner.metadata)).tenant
+            assert (tenant.name, list(tenant.opening_hours)) == (changes.name, [hours])
+            assert dict(tenant.attributes) == {"round": str(n)}
 
 
 async def test_AZ_02_who_has_no_tenant_reads_none(service: Running) -> None:

@@ -114,7 +114,9 @@ class TenantChanges(_message.Message):
 
     @_builtins.property
     def attributes(self) -> _struct_pb2.Struct:
-        """attributes is what the product keeps beside, at most 16 KiB, replaced as a whole; absent to clear it."""
+        """attributes is what the product keeps beside, at most 16 KiB, replaced as a whole; absent to clear it. None is
+        called opening_hours.
+        """
 
     def __init__(
         self,

@@ -173,7 +173,7 @@ def tenant(value: Tenant | None) -> pb.Tenant | None:
     if value is None:
         return None
     rest: dict[str, Any] = dict(value.attributes)
-    hours = rest.pop("opening_hours", [])
+    hours = _hours(rest.pop("opening_hours", []))
     attributes = Struct()
     attributes.update(rest)
     return pb.Tenant(
@@ -183,11 +183,19 @@ def tenant(value: Tenant | None) -> pb.Tenant | None:
         name=value.name,
         kind=value.kind,
         contact=pb.Contact(email=value.email, phone=value.phone, address=value.address),
-        opening_hours=[pb.OpeningHours(**day) for day in hours],
+        opening_hours=hours,
         attributes=attributes,
         created_at=timestamp(value.created_at),
         updated_at=timestamp(value.updated_at),
     )
+
+
+def _hours(week: Any) -> list[pb.OpeningHours]:
+    try:
+        return [pb.OpeningHours(**day) for day in week]
+    except (TypeError, ValueError):
+        # Something else of this name, from when attributes were let in unchecked: no reason to refuse every member.
+        return []
 
 
 def role(value: Role | None, key: str = "") -> pb.Role:

@@ -16,7 +16,8 @@ from identity.domain.sessions import Place
 from identity.domain.sign_in import Client, SignedIn, accept, issue_tokens, open_session
 from identity.domain.tenants import NewMembership, NewTenant, add_tenant, slugify
 
-_HOURS = "opening_hours"
+HOURS = "opening_hours"
+"""The attribute under which a tenant keeps its opening hours; nobody writes it but by its own field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,7 @@ def set_up(world: World, wish: FirstRun) -> SignedIn:
         wish.bootstrap_secret.encode(), world.bootstrap_secret.encode()
     ):
         raise BootstrapSecretInvalid(field="bootstrap_secret")
-    if _HOURS in wish.attributes:
-        raise InvalidRequest("Opening hours have a field of their own.", field="attributes")
+    attributes = checked_attributes(wish.attributes)
     hours = checked_hours(wish.opening_hours)
     check_password(world, wish.password, words=context_words(wish.email, wish.name, wish.tenant_name), field="password")
     password_hash = world.passwords.hash(wish.password)
@@ -103,7 +103,7 @@ def set_up(world: World, wish: FirstRun) -> SignedIn:
                 email=wish.tenant_email,
                 phone=wish.tenant_phone,
                 address=wish.tenant_address,
-                attributes={**wish.attributes, **({_HOURS: hours} if hours else {})},
+                attributes={**attributes, **({HOURS: hours} if hours else {})},
                 created_at=now,
             ),
         )
@@ -126,3 +126,10 @@ def checked_hours(week: tuple[OpeningHours, ...], *, field: str = "opening_hours
             where = f"{field}[{index}].close_time"
             raise InvalidRequest("A day cannot open and close at the same minute.", field=where)
     return [asdict(day) for day in week]
+
+
+def checked_attributes(attributes: Mapping[str, object], *, field: str = "attributes") -> Mapping[str, object]:
+    """What a product keeps beside. Raises InvalidRequest where that would pass for opening hours."""
+    if HOURS in attributes:
+        raise InvalidRequest("Opening hours have a field of their own.", field=field)
+    return attributes

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from identity.domain.audit import Event, record
-from identity.domain.auth.setup import OpeningHours, checked_hours
+from identity.domain.auth.setup import HOURS, OpeningHours, checked_attributes, checked_hours
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import NotFound, TenantNameTaken
 from identity.domain.ports import Transaction, World
@@ -38,9 +38,10 @@ def update_tenant(world: World, caller: Caller, changes: TenantChanges, source: 
     """
     now = world.clock()
     hours = checked_hours(changes.opening_hours, field="changes.opening_hours")
+    given = checked_attributes(changes.attributes, field="changes.attributes")
 
     def change(tx: Transaction) -> Tenant:
-        tenant = active_tenant(tx, caller)
+        tenant = held_tenant(tx, caller)
         values: dict[str, object] = {}
         attributes = dict(tenant.attributes)
         if "name" in changes.mask and changes.name:
@@ -49,11 +50,13 @@ def update_tenant(world: World, caller: Caller, changes: TenantChanges, source: 
         if "contact" in changes.mask:
             values |= {"email": changes.email, "phone": changes.phone, "address": changes.address}
         if "attributes" in changes.mask:
-            kept = {"opening_hours": attributes["opening_hours"]} if "opening_hours" in attributes else {}
-            attributes = {**changes.attributes, **kept}
+            kept = {HOURS: attributes[HOURS]} if HOURS in attributes else {}
+            attributes = {**given, **kept}
         if "opening_hours" in changes.mask:
-            attributes["opening_hours"] = hours
-        updated = tx.tenants.update(tenant.id, {**values, "attributes": attributes}, now)
+            attributes[HOURS] = hours
+        if attributes != tenant.attributes:
+            values["attributes"] = attributes
+        updated = tx.tenants.update(tenant.id, values, now)
         fields = ",".join(sorted(changes.mask))
         record(
             tx.audit,
@@ -75,6 +78,13 @@ def active_tenant(tx: Transaction, caller: Caller) -> Tenant:
     if tenant is None:
         raise NotFound()
     return tenant
+
+
+def held_tenant(tx: Transaction, caller: Caller) -> Tenant:
+    """The same, whose row nobody else changes until this unit, which writes, ends."""
+    if caller.tenant_id:
+        tx.tenants.hold(caller.tenant_id)
+    return active_tenant(tx, caller)
 
 
 def _check_name(world: World, tx: Transaction, tenant: Tenant, name: str) -> None:
