@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
-from tests.company import company, member
+from tests.company import company, in_two, member
 from tests.running import PASSWORD, Running, bearer, new_email, refused
 
 from identity_pb.v1 import account_service_pb2 as pb
@@ -30,6 +30,28 @@ async def test_AZ_02_accounts_of_another_tenant_do_not_exist(service: Running) -
             assert (await refused(call)).code is grpc.StatusCode.NOT_FOUND
     listed = await service.accounts.ListAccounts(pb.ListAccountsRequest(), metadata=one.metadata)
     assert [row.account.id for row in listed.members] == [one.id]
+
+
+async def test_AZ_02_what_somebody_is_everywhere_no_tenant_decides_alone(service: Running) -> None:
+    """Whoever belongs to another tenant too is not disabled, unlocked or renamed in one."""
+    email, one, _ = await in_two(service)
+    guest = str(service.account(email).id)
+    actions = (pb.ACCOUNT_ACTION_DISABLE, pb.ACCOUNT_ACTION_ENABLE, pb.ACCOUNT_ACTION_UNLOCK)
+    for call in (
+        service.accounts.UpdateAccount(rename(guest, "Mallory"), metadata=one.metadata),
+        *(
+            service.accounts.SetAccountStatus(
+                pb.SetAccountStatusRequest(id=guest, action=action), metadata=one.metadata
+            )
+            for action in actions
+        ),
+    ):
+        no = await refused(call)
+        assert (no.reason, no.fields) == ("PERMISSION_DENIED", ["id"])
+    await service.accounts.UpdateAccount(give_role(guest, "owner"), metadata=one.metadata)
+    left = await service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=guest), metadata=one.metadata)
+    assert not left.erased
+    await service.login(email)
 
 
 async def test_AZ_01_members_run_nothing_but_their_own_profile(service: Running) -> None:
@@ -86,7 +108,8 @@ async def test_N_19_a_deleted_person_leaves_nothing_but_the_audit(service: Runni
     """The address is free again, tokens are dead, and the journal still names the bare id."""
     owner = await company(service)
     person = await member(service, owner)
-    await service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=person.id), metadata=owner.metadata)
+    done = await service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=person.id), metadata=owner.metadata)
+    assert done.erased
     assert (await refused(service.get_session(person.session.tokens.access_token))).reason == "SESSION_REVOKED"
     attempt = auth.LoginRequest(identifier=person.email, password=PASSWORD)
     assert (await refused(service.auth.Login(attempt))).reason == "INVALID_CREDENTIALS"

@@ -40,11 +40,16 @@ async def assert_over(service: Running, answer: object) -> None:
 
 
 class Scene:
-    """A member of two tenants with a session, a choice of tenants and an invitation to a third one."""
+    """A member of two tenants with a session, a choice of tenants and an invitation to a third one.
 
-    def __init__(self, service: Running, owner: Resident, admin: Metadata) -> None:
-        self.service, self.admin = service, admin
+    Or of one, with a session: nobody else is disabled by a tenant (AZ-02).
+    """
+
+    def __init__(self, service: Running, owner: Resident, admin: Metadata, *, alone: bool) -> None:
+        self.service, self.admin, self.alone = service, admin, alone
         self.who = resident(service, "user", owner.tenant)
+        if alone:
+            return
         self.other = join(service, self.who.account, "user")
         self.invitation = invitation(service, resident(service), self.who.email)
 
@@ -54,12 +59,17 @@ class Scene:
 
     async def begin(self) -> None:
         self.session = await self.service.login(self.who.email, tenant_slug=self.who.tenant.slug)
+        if self.alone:
+            return
         login = await self.service.auth.Login(auth.LoginRequest(identifier=self.who.email, password=PASSWORD))
         self.choice = login.tenant_choice.challenge_token
 
     def continue_on(self, one: Client, two: Client) -> list[Awaitable[Any]]:
         """What a session gives tokens for."""
-        tokens, tenant_id = self.session.tokens, str(self.other.id)
+        tokens = self.session.tokens
+        if self.alone:
+            return [one.refresh(tokens.refresh_token), two.refresh(tokens.refresh_token)]
+        tenant_id = str(self.other.id)
         switch, accept = sessions.SwitchTenantRequest(tenant_id=tenant_id), invites.AcceptInviteRequest()
         accept.token = self.invitation
         return [
@@ -71,8 +81,15 @@ class Scene:
 
     def enter_on(self, one: Client, two: Client) -> list[Awaitable[Any]]:
         """What the password gives tokens for."""
+        login = one.login(self.who.email, tenant_slug=self.who.tenant.slug)
+        if self.alone:
+            return [login]
         select = auth.SelectTenantRequest(challenge_token=self.choice, tenant_id=str(self.other.id))
-        return [one.login(self.who.email, tenant_slug=self.who.tenant.slug), two.auth.SelectTenant(select)]
+        return [login, two.auth.SelectTenant(select)]
+
+    def is_elsewhere(self, answer: object) -> bool:
+        """Whether somebody has moved on to another tenant before the end."""
+        return isinstance(answer, sessions.SwitchTenantResponse | invites.AcceptInviteResponse)
 
     # What ends everything.
 
@@ -105,14 +122,16 @@ async def test_F_09_after_the_end_no_token_of_before_is_worth_anything(service: 
     admin = bearer((await service.login(owner.email)).tokens.access_token)
     async with service.clients(3) as (one, two, three):
         for _ in range(ROUNDS):
-            scene = Scene(service, owner, admin)
+            scene = Scene(service, owner, admin, alone=end == "disable")
             await scene.begin()
             first, *rest = scene.continue_on(one, three)
             entries = scene.enter_on(one, three) if ENDS[end] else []
             answers = await at_once(first, *entries, getattr(scene, end)(two), *rest)
             assert not isinstance(answers[1 + len(entries)], Refusal)
             for answer in answers:
-                await assert_over(service, answer)
+                # An administrator ends what goes on in their own tenant (AZ-02).
+                if end != "end_all" or not scene.is_elsewhere(answer):
+                    await assert_over(service, answer)
             again = [*scene.continue_on(one, two), *(scene.enter_on(one, two) if ENDS[end] else [])]
             assert all(isinstance(answer, Refusal) for answer in await at_once(*again))
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from tests.company import Person, company, member
+from tests.company import Person, company, in_two, member
 from tests.running import Running, bearer, refused
 
 from identity.domain.service_access import create_service_key, learn_service_keys, revoke_service_key
@@ -52,6 +52,24 @@ async def test_AZ_02_sessions_of_others_are_out_of_reach(service: Running) -> No
     assert await ended(service, other)
     every = pb.RevokeSessionsRequest(selection=pb.SESSION_SELECTION_ALL, account_id=plain.id)
     assert (await service.sessions.RevokeSessions(every, metadata=owner.metadata)).sessions_ended == 1
+
+
+async def test_AZ_02_sessions_in_another_tenant_do_not_exist(service: Running) -> None:
+    """Of somebody who belongs to two, an administrator sees and ends what goes on in their own; the person all."""
+    email, one, two = await in_two(service)
+    here = Person(email, await service.login(email, tenant_slug=one.session.tenant.slug))
+    there = Person(email, await service.login(email, tenant_slug=two.session.tenant.slug))
+    listing = pb.ListSessionsRequest(account_id=here.id)
+    listed = (await service.sessions.ListSessions(listing, metadata=one.metadata)).sessions
+    assert here.session.session.id in {row.id for row in listed}
+    assert {row.tenant_id for row in listed} == {one.session.tenant.id}
+    theirs = pb.RevokeSessionRequest(id=there.session.session.id)
+    assert (await refused(service.sessions.RevokeSession(theirs, metadata=one.metadata))).reason == "NOT_FOUND"
+    every = pb.RevokeSessionsRequest(selection=pb.SESSION_SELECTION_ALL, account_id=here.id)
+    ended_here = (await service.sessions.RevokeSessions(every, metadata=one.metadata)).sessions_ended
+    assert (ended_here, await ended(service, here)) == (len(listed), True)
+    mine = (await service.sessions.ListSessions(pb.ListSessionsRequest(), metadata=there.metadata)).sessions
+    assert there.session.session.id in {row.id for row in mine}
 
 
 async def test_Z_22_a_push_token_moves_and_leaves_with_its_session(service: Running) -> None:

@@ -65,22 +65,23 @@ class AccountServiceStub:
     """
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]
     """UpdateAccount changes what the mask names: the caller's own profile, or with the permission also role,
-    department and teams of accounts of the tenant. A changed role ends the account's sessions.
+    department and teams of accounts of the tenant. A changed role ends the account's sessions. The profile of
+    somebody who belongs to another tenant too is theirs alone to change.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, or the mask names
-        more than the own profile.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the mask names more
+        than the own profile, or the profile of an account that belongs to another tenant too.
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
     """
     SetAccountStatus: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SetAccountStatusRequest, _account_service_pb2.SetAccountStatusResponse]
-    """SetAccountStatus disables, enables or unlocks an account of the tenant. Disabling ends its sessions. It can be
-    repeated.
+    """SetAccountStatus disables, enables or unlocks an account that belongs to this tenant alone. Disabling ends its
+    sessions. It can be repeated.
 
     Errors:
       - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, or the account is
-        the caller's.
+        the caller's, or belongs to another tenant too; DeleteAccount then takes it out of this one.
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
       - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
     """
@@ -132,22 +133,23 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]  # type: ignore[assignment]
     """UpdateAccount changes what the mask names: the caller's own profile, or with the permission also role,
-    department and teams of accounts of the tenant. A changed role ends the account's sessions.
+    department and teams of accounts of the tenant. A changed role ends the account's sessions. The profile of
+    somebody who belongs to another tenant too is theirs alone to change.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, or the mask names
-        more than the own profile.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the mask names more
+        than the own profile, or the profile of an account that belongs to another tenant too.
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
     """
     SetAccountStatus: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SetAccountStatusRequest, _account_service_pb2.SetAccountStatusResponse]  # type: ignore[assignment]
-    """SetAccountStatus disables, enables or unlocks an account of the tenant. Disabling ends its sessions. It can be
-    repeated.
+    """SetAccountStatus disables, enables or unlocks an account that belongs to this tenant alone. Disabling ends its
+    sessions. It can be repeated.
 
     Errors:
       - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, or the account is
-        the caller's.
+        the caller's, or belongs to another tenant too; DeleteAccount then takes it out of this one.
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
       - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
     """
@@ -220,11 +222,12 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.UpdateAccountResponse, _abc.Awaitable[_account_service_pb2.UpdateAccountResponse]]:
         """UpdateAccount changes what the mask names: the caller's own profile, or with the permission also role,
-        department and teams of accounts of the tenant. A changed role ends the account's sessions.
+        department and teams of accounts of the tenant. A changed role ends the account's sessions. The profile of
+        somebody who belongs to another tenant too is theirs alone to change.
 
         Errors:
-          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, or the mask names
-            more than the own profile.
+          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the mask names more
+            than the own profile, or the profile of an account that belongs to another tenant too.
           - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
           - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
           - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
@@ -236,12 +239,12 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.SetAccountStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.SetAccountStatusResponse, _abc.Awaitable[_account_service_pb2.SetAccountStatusResponse]]:
-        """SetAccountStatus disables, enables or unlocks an account of the tenant. Disabling ends its sessions. It can be
-        repeated.
+        """SetAccountStatus disables, enables or unlocks an account that belongs to this tenant alone. Disabling ends its
+        sessions. It can be repeated.
 
         Errors:
           - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, or the account is
-            the caller's.
+            the caller's, or belongs to another tenant too; DeleteAccount then takes it out of this one.
           - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
           - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
         """

@@ -153,8 +153,8 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSessions(self, request, context):
-        """ListSessions lists live sessions, newest first: the caller's, or with the permission those of an account in
-        the caller's tenant.
+        """ListSessions lists live sessions, newest first: the caller's, or with the permission those that an account of
+        the caller's tenant has there.
 
         Errors:
         - PERMISSION_DENIED (PERMISSION_DENIED): the account is another and the caller's role lacks the
@@ -167,7 +167,7 @@ class SessionServiceServicer:
 
     def RevokeSession(self, request, context):
         """RevokeSession ends one session, or the one that has been opened in its place since: the caller's, or with the
-        permission that of an account in the caller's tenant. It can be repeated.
+        permission that of an account in the caller's tenant, if it is one there. It can be repeated.
 
         Errors:
         - NOT_FOUND (NOT_FOUND): neither the caller nor, with the permission, the caller's tenant has such a
@@ -178,8 +178,8 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeSessions(self, request, context):
-        """RevokeSessions ends all sessions of the caller, or all but the current one, or with the permission those of an
-        account in the caller's tenant.
+        """RevokeSessions ends all sessions of the caller, or all but the current one, or with the permission those that an
+        account of the caller's tenant has there.
 
         Errors:
         - PERMISSION_DENIED (PERMISSION_DENIED): the account is another and the caller's role or level does not

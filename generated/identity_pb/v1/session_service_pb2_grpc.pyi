@@ -67,8 +67,8 @@ class SessionServiceStub:
       - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
     """
     ListSessions: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ListSessionsRequest, _session_service_pb2.ListSessionsResponse]
-    """ListSessions lists live sessions, newest first: the caller's, or with the permission those of an account in
-    the caller's tenant.
+    """ListSessions lists live sessions, newest first: the caller's, or with the permission those that an account of
+    the caller's tenant has there.
 
     Errors:
       - PERMISSION_DENIED (PERMISSION_DENIED): the account is another and the caller's role lacks the
@@ -77,15 +77,15 @@ class SessionServiceStub:
     """
     RevokeSession: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.RevokeSessionRequest, _session_service_pb2.RevokeSessionResponse]
     """RevokeSession ends one session, or the one that has been opened in its place since: the caller's, or with the
-    permission that of an account in the caller's tenant. It can be repeated.
+    permission that of an account in the caller's tenant, if it is one there. It can be repeated.
 
     Errors:
       - NOT_FOUND (NOT_FOUND): neither the caller nor, with the permission, the caller's tenant has such a
         session.
     """
     RevokeSessions: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.RevokeSessionsRequest, _session_service_pb2.RevokeSessionsResponse]
-    """RevokeSessions ends all sessions of the caller, or all but the current one, or with the permission those of an
-    account in the caller's tenant.
+    """RevokeSessions ends all sessions of the caller, or all but the current one, or with the permission those that an
+    account of the caller's tenant has there.
 
     Errors:
       - PERMISSION_DENIED (PERMISSION_DENIED): the account is another and the caller's role or level does not
@@ -192,8 +192,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
       - SESSION_REVOKED (UNAUTHENTICATED): the session has ended.
     """
     ListSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ListSessionsRequest, _session_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
-    """ListSessions lists live sessions, newest first: the caller's, or with the permission those of an account in
-    the caller's tenant.
+    """ListSessions lists live sessions, newest first: the caller's, or with the permission those that an account of
+    the caller's tenant has there.
 
     Errors:
       - PERMISSION_DENIED (PERMISSION_DENIED): the account is another and the caller's role lacks the
@@ -202,15 +202,15 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """
     RevokeSession: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeSessionRequest, _session_service_pb2.RevokeSessionResponse]  # type: ignore[assignment]
     """RevokeSession ends one session, or the one that has been opened in its place since: the caller's, or with the
-    permission that of an account in the caller's tenant. It can be repeated.
+    permission that of an account in the caller's tenant, if it is one there. It can be repeated.
 
     Errors:
       - NOT_FOUND (NOT_FOUND): neither the caller nor, with the permission, the caller's tenant has such a
         session.
     """
     RevokeSessions: _aio.UnaryUnaryMultiCallable[_session_service_pb2.RevokeSessionsRequest, _session_service_pb2.RevokeSessionsResponse]  # type: ignore[assignment]
-    """RevokeSessions ends all sessions of the caller, or all but the current one, or with the permission those of an
-    account in the caller's tenant.
+    """RevokeSessions ends all sessions of the caller, or all but the current one, or with the permission those that an
+    account of the caller's tenant has there.
 
     Errors:
       - PERMISSION_DENIED (PERMISSION_DENIED): the account is another and the caller's role or level does not
@@ -338,8 +338,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.ListSessionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.ListSessionsResponse, _abc.Awaitable[_session_service_pb2.ListSessionsResponse]]:
-        """ListSessions lists live sessions, newest first: the caller's, or with the permission those of an account in
-        the caller's tenant.
+        """ListSessions lists live sessions, newest first: the caller's, or with the permission those that an account of
+        the caller's tenant has there.
 
         Errors:
           - PERMISSION_DENIED (PERMISSION_DENIED): the account is another and the caller's role lacks the
@@ -354,7 +354,7 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.RevokeSessionResponse, _abc.Awaitable[_session_service_pb2.RevokeSessionResponse]]:
         """RevokeSession ends one session, or the one that has been opened in its place since: the caller's, or with the
-        permission that of an account in the caller's tenant. It can be repeated.
+        permission that of an account in the caller's tenant, if it is one there. It can be repeated.
 
         Errors:
           - NOT_FOUND (NOT_FOUND): neither the caller nor, with the permission, the caller's tenant has such a
@@ -367,8 +367,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_service_pb2.RevokeSessionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_service_pb2.RevokeSessionsResponse, _abc.Awaitable[_session_service_pb2.RevokeSessionsResponse]]:
-        """RevokeSessions ends all sessions of the caller, or all but the current one, or with the permission those of an
-        account in the caller's tenant.
+        """RevokeSessions ends all sessions of the caller, or all but the current one, or with the permission those that an
+        account of the caller's tenant has there.
 
         Errors:
           - PERMISSION_DENIED (PERMISSION_DENIED): the account is another and the caller's role or level does not

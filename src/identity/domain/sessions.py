@@ -151,9 +151,15 @@ class SessionStore(Protocol):
         """
 
     def live(
-        self, account_id: UUID, *, now: datetime, after: tuple[datetime, UUID] | None, limit: int
+        self,
+        account_id: UUID,
+        *,
+        now: datetime,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+        tenant_id: UUID | None = None,
     ) -> list[Session]:
-        """An account's live sessions, newest first, from behind `after`."""
+        """An account's live sessions, or those in one tenant, newest first, from behind `after`."""
 
     def signed_in(self, *, now: datetime, limit: int) -> list[UUID]:
         """Some accounts that have live sessions."""
@@ -165,12 +171,19 @@ class SessionStore(Protocol):
         """End a session, or the one that has been opened in its place meanwhile; None when there is neither (F-09)."""
 
     def revoke_all(
-        self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
+        self,
+        account_id: UUID,
+        *,
+        now: datetime,
+        reason: EndReason,
+        except_id: UUID | None = None,
+        tenant_id: UUID | None = None,
     ) -> list[Session]:
-        """End every live session of an account but one, and return those that were ended.
+        """End every live session of an account but one, or those in one tenant, and return those that were ended.
 
         Unless the reason spares them every device but that one's is forgotten, of older sessions too: what
-        a stranger has kept of an old sign-in is worth nothing any more (RC-08).
+        a stranger has kept of an old sign-in is worth nothing any more (RC-08). In one tenant, those of
+        its sessions.
         """
 
     def change_level(

@@ -102,8 +102,8 @@ class AccountService(AccountServiceServicer):
     def DeleteAccount(
         self, request: pb.DeleteAccountRequest, context: grpc.ServicerContext
     ) -> pb.DeleteAccountResponse:
-        delete_account(self._world, current_caller(), UUID(request.id), current_source())
-        return pb.DeleteAccountResponse()
+        erased = delete_account(self._world, current_caller(), UUID(request.id), current_source())
+        return pb.DeleteAccountResponse(erased=erased)
 
 
 def _membership(member: Member) -> resources_pb2.Membership | None:

@@ -210,9 +210,15 @@ class Sessions:
         return None if row is None else self._written(row)
 
     def live(
-        self, account_id: UUID, *, now: datetime, after: tuple[datetime, UUID] | None, limit: int
+        self,
+        account_id: UUID,
+        *,
+        now: datetime,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+        tenant_id: UUID | None = None,
     ) -> list[Session]:
-        query = _live_of
+        query = _live_of if tenant_id is None else _live_of.where(sessions.c.tenant_id == tenant_id)
         if after is not None:
             begun, session_id = after
             query = query.where(
@@ -246,13 +252,23 @@ class Sessions:
         return session
 
     def revoke_all(
-        self, account_id: UUID, *, now: datetime, reason: EndReason, except_id: UUID | None = None
+        self,
+        account_id: UUID,
+        *,
+        now: datetime,
+        reason: EndReason,
+        except_id: UUID | None = None,
+        tenant_id: UUID | None = None,
     ) -> list[Session]:
-        statement = _revoke_all if except_id is None else _revoke_all.where(sessions.c.id != except_id)
+        statement, forget = _revoke_all, _forget_other_devices
+        if except_id is not None:
+            statement = statement.where(sessions.c.id != except_id)
+        if tenant_id is not None:
+            statement, forget = (each.where(sessions.c.tenant_id == tenant_id) for each in (statement, forget))
         values = {"account": account_id, "now": now, "reason": reason}
         ended = [self._written(row) for row in self._connection.execute(statement, values)]
         if not reason.spares_device:
-            self._connection.execute(_forget_other_devices, {"account": account_id, "except": except_id})
+            self._connection.execute(forget, {"account": account_id, "except": except_id})
         return ended
 
     def change_level(

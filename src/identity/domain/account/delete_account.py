@@ -13,14 +13,14 @@ from identity.domain.sign_in import end_sessions
 from identity.domain.tenant.get_tenant import active_tenant
 
 
-def delete_account(world: World, caller: Caller, account_id: UUID, source: Source) -> None:
-    """Erase an account; one that belongs to other tenants too only leaves this one.
+def delete_account(world: World, caller: Caller, account_id: UUID, source: Source) -> bool:
+    """Erase an account; one that belongs to other tenants too only leaves this one. Whether it is erased.
 
     Raises NotFound, PermissionDenied for oneself and for a higher level, or LastAdmin.
     """
     now = world.clock()
 
-    def delete(tx: Transaction) -> None:
+    def delete(tx: Transaction) -> bool:
         member = hold_member(world, tx, caller, account_id)
         check_reach(caller, member)
         tenant = active_tenant(tx, caller)
@@ -43,5 +43,6 @@ def delete_account(world: World, caller: Caller, account_id: UUID, source: Sourc
             source=source,
             by=str(caller.account_id),
         )
+        return not leaves
 
-    world.database.write(delete)
+    return world.database.write(delete)

@@ -57,6 +57,15 @@ def check_reach(caller: Caller, member: Member) -> None:
         raise PermissionDenied(field="id")
 
 
+def check_ours_alone(tx: Transaction, caller: Caller, member: Member) -> None:
+    """Raises PermissionDenied for who belongs to another tenant too.
+
+    What a person is everywhere, one tenant alone does not decide (AZ-02).
+    """
+    if any(tenant.id != caller.tenant_id for tenant, _ in tx.tenants.memberships(member.account.id)):
+        raise PermissionDenied(field="id")
+
+
 def grantable_role(world: World, tx: Transaction, tenant: Tenant, caller: Caller, key: str) -> Role:
     """A role that the caller may give. Raises RoleNotAllowed or PermissionDenied."""
     role = role_of(world.policy, tx.roles, tenant.id, key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from uuid import UUID
 
-from identity.domain.account.members import check_reach, hold_member, keep_an_administrator
+from identity.domain.account.members import check_ours_alone, check_reach, hold_member, keep_an_administrator
 from identity.domain.accounts import Account, AccountStatus
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
@@ -39,13 +39,15 @@ def set_account_status(
 ) -> tuple[Account, int]:
     """Change an account's status; the account, and how many of its sessions ended. It can be repeated.
 
-    Raises NotFound, PermissionDenied for oneself and for a higher level, or LastAdmin.
+    Raises NotFound, PermissionDenied for oneself, for a higher level and for who belongs to another tenant too, or
+    LastAdmin.
     """
     now = world.clock()
 
     def change(tx: Transaction) -> tuple[Account, int]:
         member = hold_member(world, tx, caller, account_id)
         check_reach(caller, member)
+        check_ours_alone(tx, caller, member)
         ended = 0
         match action:
             case Action.DISABLE:

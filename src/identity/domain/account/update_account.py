@@ -7,6 +7,7 @@ from uuid import UUID
 
 from identity.domain.account.members import (
     Member,
+    check_ours_alone,
     check_reach,
     find_member,
     grantable_role,
@@ -56,6 +57,8 @@ def update_account(world: World, caller: Caller, account_id: UUID, changes: Acco
         member = hold_member(world, tx, caller, account_id)
         if not is_own:
             check_reach(caller, member)
+            if changes.mask & PROFILE:
+                check_ours_alone(tx, caller, member)
         values = _profile(world, member, changes)
         if values:
             tx.accounts.update(account_id, values, now)

@@ -17,7 +17,7 @@ from identity.domain.sign_in import announce, end_sessions
 
 
 def list_sessions(world: World, caller: Caller, account_id: UUID | None, page: PageRequest) -> Page[Session]:
-    """Live sessions, newest first: the caller's, or of another account of the tenant with the permission.
+    """Live sessions, newest first: the caller's, or another account's in the caller's tenant with the permission.
 
     Raises PermissionDenied, NotFound or InvalidRequest.
     """
@@ -25,6 +25,7 @@ def list_sessions(world: World, caller: Caller, account_id: UUID | None, page: P
     whose = account_id or caller.account_id
     name = f"sessions:{whose}"
     position = read_position(world, page, name)
+    here = None if whose == caller.account_id else caller.tenant_id
     after = (datetime.fromisoformat(position[0]), UUID(position[1])) if position else None
 
     def look(tx: Transaction) -> list[Session]:
@@ -32,7 +33,7 @@ def list_sessions(world: World, caller: Caller, account_id: UUID | None, page: P
             if not is_granted(world, tx, caller, "sessions:view"):
                 raise PermissionDenied(permission="sessions:view")
             find_member(world, tx, caller, whose)
-        return tx.sessions.live(whose, now=now, after=after, limit=page.limit + 1)
+        return tx.sessions.live(whose, now=now, after=after, limit=page.limit + 1, tenant_id=here)
 
     rows = world.database.read(look)
     return cut(world, page, name, rows, lambda row: [row.authenticated_at.isoformat(), str(row.id)])
@@ -53,6 +54,8 @@ def revoke_session(world: World, caller: Caller, session_id: UUID, source: Sourc
             if not is_granted(world, tx, caller, "sessions:delete"):
                 raise NotFound(field="id")
             check_reach(caller, hold_member(world, tx, caller, session.account_id))
+            if session.tenant_id != caller.tenant_id:
+                raise NotFound(field="id")
         ended = tx.sessions.end_line(session_id, now=now, reason=EndReason.REVOKED)
         if ended is not None:
             announce(world, tx, [ended], now)
@@ -64,7 +67,9 @@ def revoke_session(world: World, caller: Caller, session_id: UUID, source: Sourc
 def revoke_sessions(
     world: World, caller: Caller, account_id: UUID | None, *, keep_current: bool, source: Source
 ) -> int:
-    """End every session of the caller, or all but the current one, or of somebody in reach; how many ended.
+    """End every session of the caller, or all but the current one, or those of somebody in reach in its tenant.
+
+    How many ended. What somebody does in another tenant is nothing to an administrator of this one (AZ-02).
 
     Raises PermissionDenied or NotFound.
     """
@@ -75,12 +80,14 @@ def revoke_sessions(
         # Held in any case: a session that is being opened beside this is either seen here, or not opened (F-09).
         if whose == caller.account_id:
             tx.accounts.hold(whose)
+            keep = caller.session_id if keep_current else None
+            ended = end_sessions(world, tx, whose, EndReason.REVOKED, now, except_id=keep)
         elif not is_granted(world, tx, caller, "sessions:delete"):
             raise PermissionDenied(permission="sessions:delete")
         else:
             check_reach(caller, hold_member(world, tx, caller, whose))
-        keep = caller.session_id if keep_current else None
-        ended = end_sessions(world, tx, whose, EndReason.REVOKED, now, except_id=keep)
+            ended = tx.sessions.revoke_all(whose, now=now, reason=EndReason.REVOKED, tenant_id=caller.tenant_id)
+            announce(world, tx, ended, now)
         _record(tx, caller, whose, None, source, now)
         return len(ended)
 
