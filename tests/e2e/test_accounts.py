@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import update
 from tests.company import company, in_two, member
 from tests.running import PASSWORD, Running, bearer, new_email, refused
 
+from identity.store.tables import accounts as account_rows
 from identity_pb.v1 import account_service_pb2 as pb
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import resources_pb2 as resources
@@ -52,6 +54,27 @@ async def test_AZ_02_what_somebody_is_everywhere_no_tenant_decides_alone(service
     left = await service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=guest), metadata=one.metadata)
     assert not left.erased
     await service.login(email)
+
+
+async def test_Z_01_only_the_account_itself_reads_when_and_from_where_it_signs_in(service: Running) -> None:
+    """Nor does an administrator learn since when guesses have locked it, whichever call shows the account."""
+    owner = await company(service)
+    person = await member(service, owner)
+    mine = await service.accounts.GetAccount(pb.GetAccountRequest(id=person.id), metadata=person.metadata)
+    assert mine.account.sign_ins.count == 1
+    locked = update(account_rows).where(account_rows.c.id == UUID(person.id))
+    service.execute(locked.values(locked_at=service.clock.now))
+    listed = await service.accounts.ListAccounts(pb.ListAccountsRequest(), metadata=owner.metadata)
+    unlock = pb.SetAccountStatusRequest(id=person.id, action=pb.ACCOUNT_ACTION_ENABLE)
+    for account in (
+        (await service.accounts.GetAccount(pb.GetAccountRequest(id=person.id), metadata=owner.metadata)).account,
+        (await service.accounts.UpdateAccount(rename(person.id, "Janet"), metadata=owner.metadata)).account,
+        (await service.accounts.SetAccountStatus(unlock, metadata=owner.metadata)).account,
+        *(row.account for row in listed.members if row.account.id == person.id),
+    ):
+        assert account.id == person.id
+        assert not account.HasField("sign_ins") and not account.HasField("locked_at")
+    assert [row.account.HasField("sign_ins") for row in listed.members if row.account.id == owner.id] == [True]
 
 
 async def test_AZ_01_members_run_nothing_but_their_own_profile(service: Running) -> None:

@@ -12,7 +12,7 @@ from identity.domain.account.members import Member
 from identity.domain.account.read_accounts import Filter, Order, get_account, list_accounts
 from identity.domain.account.set_status import Action, set_account_status
 from identity.domain.account.update_account import AccountChanges, update_account
-from identity.domain.accounts import canonical_email
+from identity.domain.accounts import Account, canonical_email
 from identity.domain.paging import PageRequest
 from identity.domain.ports import World
 from identity.rpc import convert
@@ -56,11 +56,11 @@ class AccountService(AccountServiceServicer):
             locale=read(request, "locale"),
         )
         member = create_account(self._world, current_caller(), wish, current_source())
-        return pb.CreateAccountResponse(account=convert.account(member.account), membership=_membership(member))
+        return pb.CreateAccountResponse(account=_account(member.account), membership=_membership(member))
 
     def GetAccount(self, request: pb.GetAccountRequest, context: grpc.ServicerContext) -> pb.GetAccountResponse:
         member = get_account(self._world, current_caller(), UUID(request.id))
-        return pb.GetAccountResponse(account=convert.account(member.account), membership=_membership(member))
+        return pb.GetAccountResponse(account=_account(member.account), membership=_membership(member))
 
     def ListAccounts(self, request: pb.ListAccountsRequest, context: grpc.ServicerContext) -> pb.ListAccountsResponse:
         wanted = Filter(
@@ -71,7 +71,7 @@ class AccountService(AccountServiceServicer):
             order=_ORDER.get(request.order, Order.NAME),
         )
         page = list_accounts(self._world, current_caller(), wanted, PageRequest(request.page_size, request.page_token))
-        members = [pb.Member(account=convert.account(row.account), membership=_membership(row)) for row in page.rows]
+        members = [pb.Member(account=_account(row.account), membership=_membership(row)) for row in page.rows]
         return pb.ListAccountsResponse(members=members, next_page_token=page.next_token)
 
     def UpdateAccount(
@@ -90,20 +90,24 @@ class AccountService(AccountServiceServicer):
             team_ids=tuple(given.team_ids),
         )
         member = update_account(self._world, current_caller(), UUID(request.id), changes, current_source())
-        return pb.UpdateAccountResponse(account=convert.account(member.account), membership=_membership(member))
+        return pb.UpdateAccountResponse(account=_account(member.account), membership=_membership(member))
 
     def SetAccountStatus(
         self, request: pb.SetAccountStatusRequest, context: grpc.ServicerContext
     ) -> pb.SetAccountStatusResponse:
         action = _ACTION[request.action]
         account, ended = set_account_status(self._world, current_caller(), UUID(request.id), action, current_source())
-        return pb.SetAccountStatusResponse(account=convert.account(account), sessions_ended=ended)
+        return pb.SetAccountStatusResponse(account=_account(account), sessions_ended=ended)
 
     def DeleteAccount(
         self, request: pb.DeleteAccountRequest, context: grpc.ServicerContext
     ) -> pb.DeleteAccountResponse:
         erased = delete_account(self._world, current_caller(), UUID(request.id), current_source())
         return pb.DeleteAccountResponse(erased=erased)
+
+
+def _account(account: Account) -> resources_pb2.Account:
+    return convert.account(account, to_itself=account.id == current_caller().account_id)
 
 
 def _membership(member: Member) -> resources_pb2.Membership | None:

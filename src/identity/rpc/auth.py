@@ -81,7 +81,7 @@ class AuthService(AuthServiceServicer):
         registered = register(self._world, wish)
         signed_in = registered.signed_in
         return pb.RegisterResponse(
-            account=convert.account(registered.account),
+            account=convert.account(registered.account, to_itself=False),
             tenant=convert.tenant(registered.tenant),
             session=convert.session_result(signed_in) if signed_in else None,
             email_verification_sent=registered.email_verification_sent,

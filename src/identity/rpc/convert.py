@@ -136,8 +136,11 @@ def duration(value: timedelta) -> Duration:
     return result
 
 
-def account(value: Account, *, failed_attempts: int | None = None) -> pb.Account:
-    """An account as its owner and administrators may see it; nothing of its password (AZ-04)."""
+def account(value: Account, *, to_itself: bool, failed_attempts: int | None = None) -> pb.Account:
+    """An account as administrators may see it, or `to_itself` its owner; nothing of its password (AZ-04).
+
+    When and from where somebody signs in, an administrator learns of sessions in their tenant and of no others (Z-01).
+    """
     return pb.Account(
         id=str(value.id),
         number=value.number,
@@ -156,15 +159,19 @@ def account(value: Account, *, failed_attempts: int | None = None) -> pb.Account
         provider_uid=value.provider_uid,
         created_at=timestamp(value.created_at),
         updated_at=timestamp(value.updated_at),
-        sign_ins=pb.SignIns(
-            count=value.sign_in_count,
-            current_at=timestamp(value.current_sign_in_at),
-            last_at=timestamp(value.last_sign_in_at),
-            current_ip=value.current_sign_in_ip,
-            last_ip=value.last_sign_in_ip,
-        ),
+        sign_ins=_sign_ins(value) if to_itself else None,
         failed_attempts=failed_attempts,
-        locked_at=timestamp(value.locked_at),
+        locked_at=timestamp(value.locked_at) if to_itself else None,
+    )
+
+
+def _sign_ins(value: Account) -> pb.SignIns:
+    return pb.SignIns(
+        count=value.sign_in_count,
+        current_at=timestamp(value.current_sign_in_at),
+        last_at=timestamp(value.last_sign_in_at),
+        current_ip=value.current_sign_in_ip,
+        last_ip=value.last_sign_in_ip,
     )
 
 
@@ -276,7 +283,7 @@ def tokens(value: Tokens) -> pb.SessionTokens:
 def place(value: Place) -> dict[str, Any]:
     """The account, tenant, membership and session that several messages have alike."""
     return {
-        "account": account(value.account),
+        "account": account(value.account, to_itself=value.session.scope is None),
         "tenant": tenant(value.tenant),
         "membership": membership(value.membership, value.account, value.role),
         "session": session(value.session, current=True),

@@ -67,7 +67,7 @@ class SessionService(SessionServiceServicer):
             tokens=convert.tokens(tokens),
             reused=rotated.repeated,
             session_id=str(rotated.session.id),
-            account=convert.account(place.account) if place else None,
+            account=convert.account(place.account, to_itself=True) if place else None,
             tenant=convert.tenant(place.tenant) if place else None,
             membership=convert.membership(place.membership, place.account, place.role) if place else None,
         )
