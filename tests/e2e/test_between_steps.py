@@ -80,6 +80,17 @@ async def test_all_of_it_works_if_nothing_happens(service: Running) -> None:
     assert [*steps] == ["an invitation, by its bearer"]
 
 
+def leave_the_other(service: Running, who: Resident) -> None:
+    """Nobody else is disabled or erased by one tenant (AZ-02)."""
+
+    def leave(tx: Any) -> None:
+        for tenant, _ in tx.tenants.memberships(who.account.id):
+            if tenant.id != who.tenant.id:
+                tx.tenants.remove_membership(who.account.id, tenant.id)
+
+    service.world.database.write(leave)
+
+
 async def set_status(service: Running, who: Resident, action: accounts.AccountAction.ValueType, by: Metadata) -> None:
     request = accounts.SetAccountStatusRequest(id=str(who.account.id), action=action)
     await service.accounts.SetAccountStatus(request, metadata=by)
@@ -90,6 +101,7 @@ async def test_N_05_N_18_disabling_ends_whatever_waits(service: Running) -> None
     owner = resident(service)
     who, admin = resident(service, "user", owner.tenant), bearer((await service.login(owner.email)).tokens.access_token)
     steps = await waiting(service, who)
+    leave_the_other(service, who)
     for action in (accounts.ACCOUNT_ACTION_DISABLE, accounts.ACCOUNT_ACTION_ENABLE):
         await set_status(service, who, action, admin)
         assert await survivors(steps) == {}
@@ -110,12 +122,7 @@ async def test_N_19_what_waits_is_nobodys_once_the_account_is_gone(service: Runn
     who, admin = resident(service, "user", owner.tenant), bearer((await service.login(owner.email)).tokens.access_token)
     steps = await waiting(service, who)
     token = invitation(service, owner, who.email)
-    (elsewhere,) = (
-        tenant
-        for tenant, _ in service.world.database.read(lambda tx: tx.tenants.memberships(who.account.id))
-        if tenant.id != owner.tenant.id
-    )
-    service.world.database.write(lambda tx: tx.tenants.remove(elsewhere.id))
+    leave_the_other(service, who)
     await service.accounts.DeleteAccount(accounts.DeleteAccountRequest(id=str(who.account.id)), metadata=admin)
     heir = resident(service, email=who.email)
     assert await survivors(steps) == {}
