@@ -11,7 +11,8 @@ import psycopg
 HALVES = {
     # F-03
     "a tenant without a member": """
-        SELECT count(*) FROM tenants t WHERE NOT EXISTS (SELECT 1 FROM memberships m WHERE m.tenant_id = t.id)""",
+        SELECT count(*) FROM tenants t WHERE NOT EXISTS (SELECT 1 FROM memberships m WHERE m.tenant_id = t.id)
+        AND t.suspended_at IS NULL""",
     "an owner without a tenant": """
         SELECT count(*) FROM accounts a WHERE a.role IN ('owner', 'admin')
         AND NOT EXISTS (SELECT 1 FROM memberships m WHERE m.account_id = a.id)""",

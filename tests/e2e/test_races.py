@@ -65,7 +65,7 @@ async def test_F_06_fifty_registrations_of_one_address_make_one_account(service:
     assert len({answer.account.id for answer in answers}) == 50
     account = service.account(email)
     assert sum(answer.account.id == str(account.id) for answer in answers) == 1
-    assert count(service, tenants, tenants.c.name == name) == 1
+    assert count(service, tenants, tenants.c.name == name, tenants.c.suspended_at.is_(None)) == 1
     assert count(service, memberships, memberships.c.account_id == account.id) == 1
     assert sum(service.world.passwords.verify(password, account.password_hash) for password in passwords) == 1
     assert (service.events("account_registered", email), service.events("registration_repeated", email)) == (1, 49)
@@ -87,13 +87,15 @@ async def test_F_06_registrations_of_one_tenant_name_get_slugs_of_their_own(serv
     assert not service.rows(alone)
 
 
-async def test_F_06_registrations_of_one_number_make_one_account(service: Running) -> None:
-    """The number decides as the address does, in every spelling."""
+async def test_F_06_registrations_of_one_number_give_it_to_one_account(service: Running) -> None:
+    """In every spelling; the others are accounts of their address alone (Z-24)."""
     spellings = cycle(["+33 6 11 22 33 44", "+33611223344", "+33 (0)6.11.22.33.44"])
     requests = [pb.RegisterRequest(email=new_email(), phone=next(spellings), password=PASSWORD) for _ in range(16)]
     _, refusals = await outcomes(service.auth.Register(request) for request in requests)
     assert not refusals
-    assert count(service, accounts, accounts.c.email.in_([request.email for request in requests])) == 1
+    theirs = accounts.c.email.in_([request.email for request in requests])
+    assert count(service, accounts, theirs) == 16
+    assert count(service, accounts, theirs, accounts.c.phone == "+33611223344") == 1
 
 
 async def test_F_09_after_a_sign_out_no_refresh_works(service: Running) -> None:

@@ -148,7 +148,7 @@ class AuthServiceServicer:
     def Register(self, request, context):
         """Register makes an account, with a tenant of its own when the role asks for one. It never joins a tenant that
         exists. Where the preset hides which addresses are taken, a taken one gets the same answer with made-up
-        ids, and its owner gets a mail instead.
+        ids, and its owner gets a mail instead; beside a number that is taken, the account is made without it.
 
         Errors:
         - REGISTRATION_CLOSED (PERMISSION_DENIED): nobody can register here without an invitation.

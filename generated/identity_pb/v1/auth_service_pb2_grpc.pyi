@@ -60,7 +60,7 @@ class AuthServiceStub:
     Register: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]
     """Register makes an account, with a tenant of its own when the role asks for one. It never joins a tenant that
     exists. Where the preset hides which addresses are taken, a taken one gets the same answer with made-up
-    ids, and its owner gets a mail instead.
+    ids, and its owner gets a mail instead; beside a number that is taken, the account is made without it.
 
     Errors:
       - REGISTRATION_CLOSED (PERMISSION_DENIED): nobody can register here without an invitation.
@@ -234,7 +234,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Register: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RegisterRequest, _auth_service_pb2.RegisterResponse]  # type: ignore[assignment]
     """Register makes an account, with a tenant of its own when the role asks for one. It never joins a tenant that
     exists. Where the preset hides which addresses are taken, a taken one gets the same answer with made-up
-    ids, and its owner gets a mail instead.
+    ids, and its owner gets a mail instead; beside a number that is taken, the account is made without it.
 
     Errors:
       - REGISTRATION_CLOSED (PERMISSION_DENIED): nobody can register here without an invitation.
@@ -423,7 +423,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.RegisterResponse, _abc.Awaitable[_auth_service_pb2.RegisterResponse]]:
         """Register makes an account, with a tenant of its own when the role asks for one. It never joins a tenant that
         exists. Where the preset hides which addresses are taken, a taken one gets the same answer with made-up
-        ids, and its owner gets a mail instead.
+        ids, and its owner gets a mail instead; beside a number that is taken, the account is made without it.
 
         Errors:
           - REGISTRATION_CLOSED (PERMISSION_DENIED): nobody can register here without an invitation.

@@ -48,6 +48,7 @@ class NewTenant:
     phone: str | None = None
     address: str | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
+    suspended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,6 @@ class TenantStore(Protocol):
 
     def update(self, tenant_id: UUID, values: Mapping[str, object], now: datetime) -> Tenant:
         """Write new values of columns."""
-
-    def remove(self, tenant_id: UUID) -> None:
-        """Remove a tenant and all that belongs to it."""
 
     def add_membership(self, membership: NewMembership) -> Membership: ...
 

@@ -154,6 +154,8 @@ sessions = Table(
     Column("tokens_from", Utc()),
     Column("known_device", Uuid()),
     Index("ix_sessions_account_id_authenticated_at", "account_id", "authenticated_at"),
+    # For the sessions of a role that changes.
+    Index("ix_sessions_tenant_id_role", "tenant_id", "role"),
     sqlite_autoincrement=True,
 )
 

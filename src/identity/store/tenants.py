@@ -58,6 +58,7 @@ class Tenants:
                 "phone": tenant.phone,
                 "address": tenant.address,
                 "attributes": dict(tenant.attributes),
+                "suspended_at": tenant.suspended_at,
                 "created_at": tenant.created_at,
                 "updated_at": tenant.created_at,
             },
@@ -67,10 +68,6 @@ class Tenants:
     def get(self, tenant_id: UUID) -> Tenant | None:
         row = self._connection.execute(_get, {"id": tenant_id}).first()
         return None if row is None else to_tenant(row)
-
-    def remove(self, tenant_id: UUID) -> None:
-        self._changed(None)
-        self._connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
 
     def find(self, slug: str) -> Tenant | None:
         row = self._connection.execute(_find, {"slug": slug}).first()

@@ -119,13 +119,16 @@ def _write(
         created_at=now,
     )
     account = tx.accounts.add(new)
+    if account is None and world.policy.registration.uniform and new.email and new.phone:
+        # Where only the number is somebody's, the address gets its mail all the same, and the account no number.
+        account = tx.accounts.add(replace(new, phone=None))
     if account is None:
         return _taken(world, tx, wish, role, new)
     membership = None
     tenant = _create_tenant(world, tx, wish, role, now)
     if tenant is not None:
         membership = tx.tenants.add_membership(NewMembership(account.id, tenant.id, role.key, now))
-    if role.requires_mfa and account.email is not None:
+    if _begins_with_codes(role, new):
         # On from the first day: codes by mail, until an app takes over (Z-14).
         tx.factors.put(Factor(id=new_id(now), account_id=account.id, type=FactorType.EMAIL_OTP, created_at=now))
         account = replace(account, two_factor_enabled=True)
@@ -145,7 +148,7 @@ def _write(
     # Whoever must have a second factor signs in with it, from the first time on (N-12).
     if world.policy.registration.signs_in and not role.requires_mfa:
         opened = open_session(world, tx, account, tenant, membership, amr=("pwd",), client=wish.client, now=now)
-    return _Written(account, tenant, membership, opened)
+    return _Written(replace(account, phone=new.phone), tenant, membership, opened)
 
 
 def _taken(world: World, tx: Transaction, wish: Registration, role: Role, new: NewAccount) -> _Written:
@@ -161,10 +164,8 @@ def _taken(world: World, tx: Transaction, wish: Registration, role: Role, new: N
     record(
         tx.audit, Event.REGISTRATION_REPEATED, now, account_id=owner.id if owner else None, source=wish.client.source
     )
-    # Made and unmade, so that name and slug are what the next tenant would really get, or are refused as its would be.
-    tenant = _create_tenant(world, tx, wish, role, now)
-    if tenant is not None:
-        tx.tenants.remove(tenant.id)
+    # It stays, and nobody ever enters it: whoever asks for its name next must not find it free again.
+    tenant = _create_tenant(world, tx, wish, role, now, suspended_at=now)
     account = Account(
         id=new.id,
         number=0,
@@ -179,15 +180,35 @@ def _taken(world: World, tx: Transaction, wish: Registration, role: Role, new: N
         role=new.role,
         created_at=now,
         updated_at=now,
+        two_factor_enabled=_begins_with_codes(role, new),
     )
     return _Written(account, tenant, None, None)
 
 
-def _create_tenant(world: World, tx: Transaction, wish: Registration, role: Role, now: datetime) -> Tenant | None:
+def _begins_with_codes(role: Role, new: NewAccount) -> bool:
+    return role.requires_mfa and new.email is not None
+
+
+def _create_tenant(
+    world: World,
+    tx: Transaction,
+    wish: Registration,
+    role: Role,
+    now: datetime,
+    *,
+    suspended_at: datetime | None = None,
+) -> Tenant | None:
     if not role.creates_tenant or not wish.tenant_name:
         return None
     name, rules = wish.tenant_name, world.policy.registration
-    new = NewTenant(id=new_id(now), kind=role.creates_tenant, slug=slugify(name), name=name, created_at=now)
+    new = NewTenant(
+        id=new_id(now),
+        kind=role.creates_tenant,
+        slug=slugify(name),
+        name=name,
+        created_at=now,
+        suspended_at=suspended_at,
+    )
     try:
         return add_tenant(tx.tenants, new, unique_name=rules.unique_tenant_names)
     except TenantNameTaken as taken:
