@@ -8,13 +8,15 @@ import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import update
 from tests.company import company, in_two, member
-from tests.running import PASSWORD, Running, bearer, new_email, refused
+from tests.running import PASSWORD, Running, bearer, new_email, outcomes, refused
 
 from identity.store.tables import accounts as account_rows
 from identity_pb.v1 import account_service_pb2 as pb
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import resources_pb2 as resources
 from identity_pb.v1 import session_service_pb2 as sessions
+from identity_pb.v1.invite_service_pb2 import CreateInviteRequest
+from identity_pb.v1.tenant_service_pb2 import PutRoleRequest
 
 
 async def test_AZ_02_accounts_of_another_tenant_do_not_exist(service: Running) -> None:
@@ -119,12 +121,29 @@ async def test_a_tenant_keeps_an_administrator_and_nobody_acts_on_themselves(ser
     ):
         assert (await refused(call)).reason == "PERMISSION_DENIED"
     demote = give_role(owner.id, "user")
-    assert (await refused(service.accounts.UpdateAccount(demote, metadata=owner.metadata))).reason == "LAST_ADMIN"
     second = await member(service, owner, "owner")
-    await service.accounts.UpdateAccount(demote, metadata=owner.metadata)
+    no = await refused(service.accounts.UpdateAccount(demote, metadata=owner.metadata))
+    assert (no.reason, no.fields) == ("PERMISSION_DENIED", ["changes.role"])
+    await service.accounts.UpdateAccount(demote, metadata=second.metadata)
     assert (await refused(service.get_session(owner.session.tokens.access_token))).reason == "SESSION_REVOKED"
     listed = await service.accounts.ListAccounts(pb.ListAccountsRequest(role="owner"), metadata=second.metadata)
     assert [row.account.id for row in listed.members] == [second.id]
+
+
+async def test_the_last_two_administrators_do_not_take_each_other_away(service: Running) -> None:
+    """At once each would leave the other: one of them is told that nobody else is left."""
+    for _ in range(3):
+        one = await company(service)
+        two = await member(service, one, "owner")
+        async with service.clients(2) as (here, there):
+            _, refusals = await outcomes(
+                [
+                    here.accounts.UpdateAccount(give_role(two.id, "user"), metadata=one.metadata),
+                    there.accounts.UpdateAccount(give_role(one.id, "user"), metadata=two.metadata),
+                ]
+            )
+        assert len(refusals) == 1
+        assert refusals[0].reason in ("LAST_ADMIN", "PERMISSION_DENIED", "SESSION_REVOKED")
 
 
 async def test_N_19_a_deleted_person_leaves_nothing_but_the_audit(service: Running) -> None:
@@ -215,6 +234,28 @@ async def test_AZ_03_a_role_is_given_only_if_it_is_there_and_not_above_ones_own(
     assert (no.reason, no.fields) == ("INVALID_REQUEST", ["changes.role"])
 
 
+async def test_AZ_03_nobody_gives_a_permission_that_they_have_not(service: Running) -> None:
+    """A level alone is not enough, whether somebody is made, changed or invited."""
+    owner = await company(service)
+    hiring = {"accounts": ("create", "edit"), "invites": ("create",)}
+    roles = {"clerk": (50, hiring), "scout": (10, {"sessions": ("view",)})}
+    for key, (level, matrix) in roles.items():
+        permissions = {name: resources.ActionSet(actions=dict.fromkeys(names, True)) for name, names in matrix.items()}
+        role = PutRoleRequest(key=key, name=key.title(), level=level, permissions=permissions)
+        await service.tenants.PutRole(role, metadata=owner.metadata)
+    clerk, person = await member(service, owner, "clerk"), await member(service, owner)
+    wish = pb.CreateAccountRequest(email=new_email(), name="Jane", role="scout")
+    for call in (
+        service.accounts.CreateAccount(wish, metadata=clerk.metadata),
+        service.accounts.UpdateAccount(give_role(person.id, "scout"), metadata=clerk.metadata),
+        service.invites.CreateInvite(CreateInviteRequest(email=new_email(), role="scout"), metadata=clerk.metadata),
+    ):
+        no = await refused(call)
+        assert (no.reason, no.fields) == ("PERMISSION_DENIED", ["role"])
+    wish.role = "user"
+    await service.accounts.CreateAccount(wish, metadata=clerk.metadata)
+
+
 async def test_a_place_changes_without_the_role_and_ends_no_session(service: Running) -> None:
     """Department and teams are labels: who gets others goes on with the tokens there are."""
     owner = await company(service)
@@ -261,6 +302,30 @@ async def test_LG_04_a_tenant_makes_five_hundred_accounts_in_a_day(service: Runn
     no = await refused(service.accounts.CreateAccount(create[2], metadata=owner.metadata))
     assert (no.reason, no.retry_after) == ("RATE_LIMITED", 24 * 60 * 60)
     await service.accounts.CreateAccount(create[3], metadata=(await company(service)).metadata)
+
+
+async def test_LG_04_asking_who_has_an_account_is_charged_as_making_one(service: Running) -> None:
+    """A taken address is told to so many a day, and an address gets one temporary password in a minute."""
+    owner, taken, email = await company(service), await service.verified(), new_email()
+    probe = pb.CreateAccountRequest(email=taken, name="Jane")
+    assert (await refused(service.accounts.CreateAccount(probe, metadata=owner.metadata))).reason == "EMAIL_TAKEN"
+    wish = pb.CreateAccountRequest(email=email, name="Jane")
+    made = await service.accounts.CreateAccount(wish, metadata=owner.metadata)
+    await service.accounts.DeleteAccount(pb.DeleteAccountRequest(id=made.account.id), metadata=owner.metadata)
+    no = await refused(service.accounts.CreateAccount(wish, metadata=owner.metadata))
+    assert (no.reason, no.retry_after, no.fields) == ("RATE_LIMITED", 60, ["email"])
+    service.set_failures("accounts", owner.session.tenant.id, 499, minutes=24 * 60)
+    assert (await refused(service.accounts.CreateAccount(probe, metadata=owner.metadata))).reason == "EMAIL_TAKEN"
+    assert (await refused(service.accounts.CreateAccount(probe, metadata=owner.metadata))).reason == "RATE_LIMITED"
+
+
+async def test_RC_09_nobody_makes_accounts_before_their_own_address_is_proven(service: Running) -> None:
+    """As with invitations: no mail to others at the word of somebody whom no mail has reached."""
+    owner = await company(service)
+    service.execute(update(account_rows).where(account_rows.c.email == owner.email).values(email_verified_at=None))
+    wish = pb.CreateAccountRequest(email=new_email(), name="Jane")
+    no = await refused(service.accounts.CreateAccount(wish, metadata=owner.metadata))
+    assert (no.code, no.reason) == (grpc.StatusCode.PERMISSION_DENIED, "EMAIL_NOT_VERIFIED")
 
 
 def rename(account_id: str, first_name: str) -> pb.UpdateAccountRequest:

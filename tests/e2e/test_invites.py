@@ -9,7 +9,7 @@ import grpc
 import pytest
 from sqlalchemy import select, update
 from tests.company import Person, accept, company, invited, member
-from tests.running import PASSWORD, Refusal, Running, new_email, outcome, refused
+from tests.running import PASSWORD, Refusal, Running, new_email, outcome, outcomes, refused
 
 from identity.domain.invite.manage import TENANT_INVITES
 from identity.domain.tenants import NewMembership
@@ -17,6 +17,7 @@ from identity.store.tables import accounts as account_rows
 from identity.store.tables import memberships as membership_rows
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import invite_service_pb2 as pb
+from identity_pb.v1.account_service_pb2 import DeleteAccountRequest
 
 
 async def test_AZ_01_inviting_needs_the_permission(service: Running) -> None:
@@ -262,6 +263,33 @@ async def test_AZ_07_a_page_token_has_one_spelling(service: Running) -> None:
             service.invites.ListInvites(pb.ListInvitesRequest(page_size=1, page_token=other), metadata=owner.metadata)
         )
         assert (no.reason, no.fields) == ("INVALID_REQUEST", ["page_token"])
+
+
+async def test_two_invitations_to_one_address_at_once_are_one(service: Running) -> None:
+    """The other is told to wait, as if it had come a moment later."""
+    owner = await company(service)
+    async with service.clients(4) as clients:
+        for _ in range(4):
+            wish = pb.CreateInviteRequest(email=new_email(), role="user")
+            calls = [client.invites.CreateInvite(wish, metadata=owner.metadata) for client in clients]
+            answers, refusals = await outcomes(calls)
+            assert (len(answers), [refusal.reason for refusal in refusals]) == (1, ["RATE_LIMITED"] * 3)
+
+
+async def test_N_19_who_sends_an_invitation_again_stands_for_one_who_is_gone(service: Running) -> None:
+    """Whoever is deleted leaves no name in what they sent, and a colleague can make it good again."""
+    owner = await company(service)
+    gone = await member(service, owner, "owner")
+    email, _ = await invited(service, gone)
+    leave = DeleteAccountRequest(id=gone.id)
+    await service.accounts.DeleteAccount(leave, metadata=owner.metadata)
+    ask = pb.ListInvitesRequest(email=email)
+    (left,) = (await service.invites.ListInvites(ask, metadata=owner.metadata)).invites
+    assert (left.invited_by, left.HasField("invited_by_id")) == ("", False)
+    service.clock.advance(seconds=61)
+    again = await service.invites.ResendInvite(pb.ResendInviteRequest(id=left.id), metadata=owner.metadata)
+    assert again.invite.invited_by_id == owner.id
+    await service.invites.AcceptInvite(accept(await service.mailbox.token(email, 2)))
 
 
 async def invited_again(service: Running, owner: Person, email: str) -> None:

@@ -12,6 +12,7 @@ from tests.company import company, in_two, member
 from tests.conftest import Launch
 from tests.running import PASSWORD, WRONG_PASSWORD, Running, bearer, new_email, refused
 
+from identity.store.tables import memberships as membership_rows
 from identity.store.tables import tenants as tenant_rows
 from identity_pb.v1 import account_service_pb2 as accounts
 from identity_pb.v1 import auth_service_pb2 as auth
@@ -104,6 +105,22 @@ async def test_a_role_of_the_tenants_own_grants_what_it_says(service: Running) -
     assert (await refused(service.accounts.ListAccounts(listing, metadata=fresh))).reason == "PERMISSION_DENIED"
     gone = await refused(service.tenants.DeleteRole(pb.DeleteRoleRequest(key="scout"), metadata=owner.metadata))
     assert gone.reason == "ROLE_IN_USE"
+
+
+async def test_a_role_that_changes_leaves_an_administrator(service: Running) -> None:
+    """Who has made a role for whoever lets others in cannot take that away when nobody else may."""
+    owner = await company(service)
+    chief = pb.PutRoleRequest(
+        key="chief", name="Chief", level=80, permissions={"roles": actions("edit"), "accounts": actions("edit")}
+    )
+    await service.tenants.PutRole(chief, metadata=owner.metadata)
+    heir = await member(service, owner, "chief")
+    service.execute(update(membership_rows).where(membership_rows.c.account_id == UUID(owner.id)).values(role="user"))
+    service.clock.advance(seconds=2)
+    less = pb.PutRoleRequest(key="chief", name="Chief", level=80, permissions={"roles": actions("edit")})
+    no = await refused(service.tenants.PutRole(less, metadata=heir.metadata))
+    assert (no.code, no.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "LAST_ADMIN")
+    await service.get_session(heir.session.tokens.access_token)
 
 
 async def test_AZ_02_roles_of_another_tenant_do_not_exist(service: Running) -> None:

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class AccountServiceStub:
     """AccountService manages the people of the caller's active tenant. Nobody makes, changes or removes somebody of a
-    higher level, or gives a higher level than the own.
+    higher level, or gives more than they have; nobody
+    changes their own role.
 
     Every RPC may also answer INVALID_REQUEST, OVERLOADED, SERVICE_UNAVAILABLE and INTERNAL.
     """
@@ -72,7 +73,8 @@ class AccountServiceStub:
 
 class AccountServiceServicer:
     """AccountService manages the people of the caller's active tenant. Nobody makes, changes or removes somebody of a
-    higher level, or gives a higher level than the own.
+    higher level, or gives more than they have; nobody
+    changes their own role.
 
     Every RPC may also answer INVALID_REQUEST, OVERLOADED, SERVICE_UNAVAILABLE and INTERNAL.
     """
@@ -82,12 +84,14 @@ class AccountServiceServicer:
         password is seen by nobody else.
 
         Errors:
-        - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+        - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
         - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
+        - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
         - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address.
         - PHONE_TAKEN (ALREADY_EXISTS): another account has the number.
-        - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many accounts.
+        - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made, or tried to make, too many accounts, or the address had
+        a temporary password within the last 60 seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,8 +125,9 @@ class AccountServiceServicer:
         somebody who belongs to another tenant too is theirs alone to change.
 
         Errors:
-        - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the mask names more
-        than the own profile, or the profile of an account that belongs to another tenant too.
+        - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the role given is the
+        caller's own or has a higher level or more permissions, the mask names more than the own profile, or the
+        profile of an account that belongs to another tenant too.
         - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
         - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
         - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
@@ -202,7 +207,8 @@ def add_AccountServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
     """AccountService manages the people of the caller's active tenant. Nobody makes, changes or removes somebody of a
-    higher level, or gives a higher level than the own.
+    higher level, or gives more than they have; nobody
+    changes their own role.
 
     Every RPC may also answer INVALID_REQUEST, OVERLOADED, SERVICE_UNAVAILABLE and INTERNAL.
     """

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class AccountServiceStub:
     """AccountService manages the people of the caller's active tenant. Nobody makes, changes or removes somebody of a
-    higher level, or gives a higher level than the own.
+    higher level, or gives more than they have; nobody
+    changes their own role.
 
     Every RPC may also answer INVALID_REQUEST, OVERLOADED, SERVICE_UNAVAILABLE and INTERNAL.
     """
@@ -42,12 +43,14 @@ class AccountServiceStub:
     password is seen by nobody else.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
+      - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
       - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address.
       - PHONE_TAKEN (ALREADY_EXISTS): another account has the number.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many accounts.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made, or tried to make, too many accounts, or the address had
+        a temporary password within the last 60 seconds.
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountRequest, _account_service_pb2.GetAccountResponse]
     """GetAccount reads the caller's account, or with the permission another of the tenant.
@@ -69,8 +72,9 @@ class AccountServiceStub:
     somebody who belongs to another tenant too is theirs alone to change.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the mask names more
-        than the own profile, or the profile of an account that belongs to another tenant too.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the role given is the
+        caller's own or has a higher level or more permissions, the mask names more than the own profile, or the
+        profile of an account that belongs to another tenant too.
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
@@ -99,7 +103,8 @@ class AccountServiceStub:
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
     """AccountService manages the people of the caller's active tenant. Nobody makes, changes or removes somebody of a
-    higher level, or gives a higher level than the own.
+    higher level, or gives more than they have; nobody
+    changes their own role.
 
     Every RPC may also answer INVALID_REQUEST, OVERLOADED, SERVICE_UNAVAILABLE and INTERNAL.
     """
@@ -110,12 +115,14 @@ class AccountServiceAsyncStub(AccountServiceStub):
     password is seen by nobody else.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
+      - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
       - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address.
       - PHONE_TAKEN (ALREADY_EXISTS): another account has the number.
-      - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many accounts.
+      - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made, or tried to make, too many accounts, or the address had
+        a temporary password within the last 60 seconds.
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetAccountRequest, _account_service_pb2.GetAccountResponse]  # type: ignore[assignment]
     """GetAccount reads the caller's account, or with the permission another of the tenant.
@@ -137,8 +144,9 @@ class AccountServiceAsyncStub(AccountServiceStub):
     somebody who belongs to another tenant too is theirs alone to change.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the mask names more
-        than the own profile, or the profile of an account that belongs to another tenant too.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the role given is the
+        caller's own or has a higher level or more permissions, the mask names more than the own profile, or the
+        profile of an account that belongs to another tenant too.
       - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
@@ -166,7 +174,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """AccountService manages the people of the caller's active tenant. Nobody makes, changes or removes somebody of a
-    higher level, or gives a higher level than the own.
+    higher level, or gives more than they have; nobody
+    changes their own role.
 
     Every RPC may also answer INVALID_REQUEST, OVERLOADED, SERVICE_UNAVAILABLE and INTERNAL.
     """
@@ -181,12 +190,14 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         password is seen by nobody else.
 
         Errors:
-          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-            above the caller's level.
+          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+            higher level or more permissions than the caller's.
           - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
+          - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
           - EMAIL_TAKEN (ALREADY_EXISTS): another account has the address.
           - PHONE_TAKEN (ALREADY_EXISTS): another account has the number.
-          - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made too many accounts.
+          - RATE_LIMITED (RESOURCE_EXHAUSTED): the tenant made, or tried to make, too many accounts, or the address had
+            a temporary password within the last 60 seconds.
         """
 
     @_abc_1.abstractmethod
@@ -226,8 +237,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         somebody who belongs to another tenant too is theirs alone to change.
 
         Errors:
-          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the mask names more
-            than the own profile, or the profile of an account that belongs to another tenant too.
+          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role or level does not allow it, the role given is the
+            caller's own or has a higher level or more permissions, the mask names more than the own profile, or the
+            profile of an account that belongs to another tenant too.
           - NOT_FOUND (NOT_FOUND): the caller's tenant has no such account.
           - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
           - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.

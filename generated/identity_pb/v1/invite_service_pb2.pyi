@@ -97,7 +97,7 @@ class Invite(_message.Message):
     invited_by_id: _builtins.str
     """invited_by_id is the account that invited; absent when it was deleted."""
     invited_by: _builtins.str
-    """invited_by is the display name of who invited."""
+    """invited_by is the display name of who invited, or last sent it again; empty when that account was deleted."""
     status: Global___InviteStatus.ValueType
     """status is where the invitation stands."""
     account_id: _builtins.str

@@ -92,8 +92,8 @@ class InviteServiceServicer:
         superseded.
 
         Errors:
-        - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+        - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
         - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
         - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
         - ALREADY_MEMBER (ALREADY_EXISTS): the address belongs to a member of the tenant.
@@ -127,10 +127,11 @@ class InviteServiceServicer:
 
     def ResendInvite(self, request, context):
         """ResendInvite mails a pending or expired invitation again with a new token and a new end; the older token dies.
+        The caller is who invited from then on.
 
         Errors:
-        - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+        - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
         - INVITE_NOT_FOUND (NOT_FOUND): the caller's tenant has no such invitation.
         - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
         - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or the tenant made too

@@ -42,8 +42,8 @@ class InviteServiceStub:
     superseded.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
       - ALREADY_MEMBER (ALREADY_EXISTS): the address belongs to a member of the tenant.
@@ -65,10 +65,11 @@ class InviteServiceStub:
     """
     ResendInvite: _grpc.UnaryUnaryMultiCallable[_invite_service_pb2.ResendInviteRequest, _invite_service_pb2.ResendInviteResponse]
     """ResendInvite mails a pending or expired invitation again with a new token and a new end; the older token dies.
+    The caller is who invited from then on.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
       - INVITE_NOT_FOUND (NOT_FOUND): the caller's tenant has no such invitation.
       - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
       - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or the tenant made too
@@ -139,8 +140,8 @@ class InviteServiceAsyncStub(InviteServiceStub):
     superseded.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
       - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
       - ALREADY_MEMBER (ALREADY_EXISTS): the address belongs to a member of the tenant.
@@ -162,10 +163,11 @@ class InviteServiceAsyncStub(InviteServiceStub):
     """
     ResendInvite: _aio.UnaryUnaryMultiCallable[_invite_service_pb2.ResendInviteRequest, _invite_service_pb2.ResendInviteResponse]  # type: ignore[assignment]
     """ResendInvite mails a pending or expired invitation again with a new token and a new end; the older token dies.
+    The caller is who invited from then on.
 
     Errors:
-      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-        above the caller's level.
+      - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+        higher level or more permissions than the caller's.
       - INVITE_NOT_FOUND (NOT_FOUND): the caller's tenant has no such invitation.
       - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
       - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or the tenant made too
@@ -239,8 +241,8 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
         superseded.
 
         Errors:
-          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-            above the caller's level.
+          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+            higher level or more permissions than the caller's.
           - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the tenant has no such role.
           - EMAIL_NOT_VERIFIED (PERMISSION_DENIED): the caller's own address is not proven yet.
           - ALREADY_MEMBER (ALREADY_EXISTS): the address belongs to a member of the tenant.
@@ -280,10 +282,11 @@ class InviteServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invite_service_pb2.ResendInviteResponse, _abc.Awaitable[_invite_service_pb2.ResendInviteResponse]]:
         """ResendInvite mails a pending or expired invitation again with a new token and a new end; the older token dies.
+        The caller is who invited from then on.
 
         Errors:
-          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given is
-            above the caller's level.
+          - PERMISSION_DENIED (PERMISSION_DENIED): the caller's role lacks the permission, or the role given has a
+            higher level or more permissions than the caller's.
           - INVITE_NOT_FOUND (NOT_FOUND): the caller's tenant has no such invitation.
           - INVITE_USED (FAILED_PRECONDITION): the invitation was accepted, declined, revoked or superseded.
           - RATE_LIMITED (RESOURCE_EXHAUSTED): the address had a mail within the last 60 seconds, or the tenant made too

@@ -112,6 +112,7 @@ class TenantServiceServicer:
         higher level or more permissions than the caller's.
         - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the key is that of a role of the preset, or the tenant has 50
         roles already.
+        - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -66,6 +66,7 @@ class TenantServiceStub:
         higher level or more permissions than the caller's.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the key is that of a role of the preset, or the tenant has 50
         roles already.
+      - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
     """
     DeleteRole: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteRoleRequest, _tenant_service_pb2.DeleteRoleResponse]
     """DeleteRole removes a role of the tenant's own.
@@ -116,6 +117,7 @@ class TenantServiceAsyncStub(TenantServiceStub):
         higher level or more permissions than the caller's.
       - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the key is that of a role of the preset, or the tenant has 50
         roles already.
+      - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
     """
     DeleteRole: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteRoleRequest, _tenant_service_pb2.DeleteRoleResponse]  # type: ignore[assignment]
     """DeleteRole removes a role of the tenant's own.
@@ -187,6 +189,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
             higher level or more permissions than the caller's.
           - ROLE_NOT_ALLOWED (INVALID_ARGUMENT): the key is that of a role of the preset, or the tenant has 50
             roles already.
+          - LAST_ADMIN (FAILED_PRECONDITION): the tenant would be left without an active administrator.
         """
 
     @_abc_1.abstractmethod

@@ -80,8 +80,17 @@ class InviteStore(Protocol):
     ) -> list[Invite]:
         """A tenant's invitations, newest first, from behind `after`."""
 
-    def renew(self, invite_id: UUID, *, digest: bytes, now: datetime, expires_at: datetime) -> Invite | None:
-        """Give a pending invitation a new token and a new end; None unless it is pending."""
+    def renew(
+        self,
+        invite_id: UUID,
+        *,
+        digest: bytes,
+        now: datetime,
+        expires_at: datetime,
+        invited_by_id: UUID,
+        invited_by: str,
+    ) -> Invite | None:
+        """Give a pending invitation a new token, a new end and the inviter of now; None unless it is pending."""
 
     def settle(
         self, invite_id: UUID, status: InviteStatus, now: datetime, *, account_id: UUID | None = None
@@ -90,6 +99,9 @@ class InviteStore(Protocol):
 
     def forget(self, email: str) -> None:
         """Erase every invitation to an address."""
+
+    def forget_inviter(self, account_id: UUID) -> None:
+        """Erase who invited, wherever it was this one."""
 
     def note_account(self, invite_id: UUID, account_id: UUID) -> None:
         """Note who accepted."""

@@ -27,6 +27,16 @@ class RoleStore(Protocol):
         """Remove a role that no member and no pending invitation has; False when one does."""
 
 
+def is_within(role: Role, own: Role) -> bool:
+    """Whether a role has no higher level and no permission that `own` has not (AZ-03)."""
+    return role.level <= own.level and all(
+        own.permissions.get(resource, {}).get(action, False)
+        for resource, actions in role.permissions.items()
+        for action, granted in actions.items()
+        if granted
+    )
+
+
 def role_of(policy: Policy, roles: RoleStore, tenant_id: UUID | None, key: str | None) -> Role | None:
     """What a role key means in a tenant; a built-in role is never shadowed by one of the tenant's own."""
     if key is None:

@@ -27,7 +27,13 @@ _supersede = (
 _renew = (
     update(invites)
     .where(invites.c.id == bindparam("invite"), invites.c.status == _PENDING)
-    .values(digest=bindparam("fresh"), sent_at=bindparam("now"), expires_at=bindparam("end"))
+    .values(
+        digest=bindparam("fresh"),
+        sent_at=bindparam("now"),
+        expires_at=bindparam("end"),
+        invited_by_id=bindparam("inviter"),
+        invited_by=bindparam("inviter_name"),
+    )
     .returning(*invites.c)
 )
 _settle = (
@@ -35,6 +41,9 @@ _settle = (
     .where(invites.c.id == bindparam("invite"), invites.c.status == _PENDING)
     .values(status=bindparam("outcome"), answered_at=bindparam("now"), account_id=bindparam("account"))
     .returning(*invites.c)
+)
+_forget_inviter = (
+    update(invites).where(invites.c.invited_by_id == bindparam("inviter")).values(invited_by_id=None, invited_by="")
 )
 _note_account = update(invites).where(invites.c.id == bindparam("invite")).values(account_id=bindparam("account"))
 
@@ -103,8 +112,24 @@ class Invites:
         query = query.order_by(invites.c.created_at.desc(), invites.c.id.desc()).limit(limit)
         return [_to_invite(row) for row in self._connection.execute(query)]
 
-    def renew(self, invite_id: UUID, *, digest: bytes, now: datetime, expires_at: datetime) -> Invite | None:
-        values = {"invite": invite_id, "fresh": digest, "now": now, "end": expires_at}
+    def renew(
+        self,
+        invite_id: UUID,
+        *,
+        digest: bytes,
+        now: datetime,
+        expires_at: datetime,
+        invited_by_id: UUID,
+        invited_by: str,
+    ) -> Invite | None:
+        values = {
+            "invite": invite_id,
+            "fresh": digest,
+            "now": now,
+            "end": expires_at,
+            "inviter": invited_by_id,
+            "inviter_name": invited_by,
+        }
         return _first(self._connection.execute(_renew, values).first())
 
     def settle(
@@ -115,6 +140,9 @@ class Invites:
 
     def forget(self, email: str) -> None:
         self._connection.execute(delete(invites).where(invites.c.email == email))
+
+    def forget_inviter(self, account_id: UUID) -> None:
+        self._connection.execute(_forget_inviter, {"inviter": account_id})
 
     def note_account(self, invite_id: UUID, account_id: UUID) -> None:
         self._connection.execute(_note_account, {"invite": invite_id, "account": account_id})

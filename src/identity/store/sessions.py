@@ -264,7 +264,8 @@ class Sessions:
         if except_id is not None:
             statement = statement.where(sessions.c.id != except_id)
         if tenant_id is not None:
-            statement, forget = (each.where(sessions.c.tenant_id == tenant_id) for each in (statement, forget))
+            statement = statement.where(sessions.c.tenant_id == tenant_id)
+            forget = forget.where(sessions.c.tenant_id == tenant_id)
         values = {"account": account_id, "now": now, "reason": reason}
         ended = [self._written(row) for row in self._connection.execute(statement, values)]
         if not reason.spares_device:

@@ -254,7 +254,7 @@ invites = Table(
     Column("department_id", String(64)),
     Column("team_ids", JSON(), nullable=False),
     Column("locale", String(8), nullable=False),
-    Column("invited_by_id", Uuid()),
+    Column("invited_by_id", Uuid(), index=True),
     Column("invited_by", String(201), nullable=False),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("status", String(16), nullable=False),

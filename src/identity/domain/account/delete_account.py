@@ -33,6 +33,7 @@ def delete_account(world: World, caller: Caller, account_id: UUID, source: Sourc
                 tx.outbox.forget(recipient)
             if member.account.email is not None:
                 tx.invites.forget(member.account.email)
+            tx.invites.forget_inviter(account_id)
             tx.accounts.remove(account_id)
         record(
             tx.audit,

@@ -14,7 +14,7 @@ from identity.domain.callers import Caller
 from identity.domain.errors import LastAdmin, NotFound, PermissionDenied, RoleNotAllowed
 from identity.domain.policy import Role
 from identity.domain.ports import Transaction, World
-from identity.domain.roles import role_of
+from identity.domain.roles import is_within, role_of
 from identity.domain.tenants import Membership, Tenant
 
 ADMINISTERS = ("accounts", "edit")
@@ -67,11 +67,15 @@ def check_ours_alone(tx: Transaction, caller: Caller, member: Member) -> None:
 
 
 def grantable_role(world: World, tx: Transaction, tenant: Tenant, caller: Caller, key: str) -> Role:
-    """A role that the caller may give. Raises RoleNotAllowed or PermissionDenied."""
+    """A role that the caller may give: nobody gives more than they have (AZ-03).
+
+    Raises RoleNotAllowed or PermissionDenied.
+    """
     role = role_of(world.policy, tx.roles, tenant.id, key)
     if role is None:
         raise RoleNotAllowed(field="role")
-    if role.level > caller.level:
+    own = role_of(world.policy, tx.roles, tenant.id, caller.role)
+    if own is None or not is_within(role, own):
         raise PermissionDenied(field="role")
     return role
 

@@ -86,6 +86,8 @@ def update_account(world: World, caller: Caller, account_id: UUID, changes: Acco
             if not changes.role:
                 raise InvalidRequest("A role cannot be cleared.", field="changes.role")
             key = grantable_role(world, tx, tenant, caller, changes.role).key
+            if key != member.membership.role and member.account.id == caller.account_id:
+                raise PermissionDenied(field="changes.role")
         department = changes.department_id if "department_id" in changes.mask else member.membership.department_id
         teams = changes.team_ids if "team_ids" in changes.mask else member.membership.team_ids
         tx.tenants.update_membership(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from identity.domain.account.members import grantable_role
 from identity.domain.accounts import Account, AccountStatus
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
@@ -14,9 +15,7 @@ from identity.domain.errors import (
     EmailNotVerified,
     InviteNotFound,
     InviteUsed,
-    PermissionDenied,
     RateLimited,
-    RoleNotAllowed,
     SessionRevoked,
 )
 from identity.domain.ids import new_id
@@ -26,8 +25,8 @@ from identity.domain.notices import compose, queue
 from identity.domain.paging import Page, PageRequest, cut, read_position
 from identity.domain.policy import Role
 from identity.domain.ports import Transaction, World
-from identity.domain.roles import role_of
-from identity.domain.tenant.get_tenant import active_tenant
+from identity.domain.roles import is_within, role_of
+from identity.domain.tenant.get_tenant import active_tenant, held_tenant
 from identity.domain.tenants import Tenant
 from identity.domain.throttles import ADDRESS_MAILS, Window
 
@@ -58,17 +57,18 @@ class Invitation:
 def create_invite(world: World, caller: Caller, wish: Invitation, source: Source) -> Invited:
     """Invite an address into the active tenant; a pending invitation to it is superseded.
 
-    Raises RoleNotAllowed, PermissionDenied for a role above the caller's own, EmailNotVerified while
+    Raises RoleNotAllowed, PermissionDenied for a role that is more than the caller's own, EmailNotVerified while
     the caller's own address is unproven, AlreadyMember or RateLimited.
     """
     now = world.clock()
 
     def create(tx: Transaction) -> Invited:
-        tenant = active_tenant(tx, caller)
+        # Two invitations to one address at once come one after the other, and the second finds its window charged.
+        tenant = held_tenant(tx, caller)
         inviter = tx.accounts.get(caller.account_id)
         if inviter is None:
             raise SessionRevoked()
-        role = _grantable(world, tx, tenant, caller, wish.role)
+        role = grantable_role(world, tx, tenant, caller, wish.role)
         if inviter.email is not None and inviter.email_verified_at is None:
             raise EmailNotVerified()
         member = tx.accounts.find(email=wish.email)
@@ -82,7 +82,7 @@ def create_invite(world: World, caller: Caller, wish: Invitation, source: Source
             role=role.key,
             locale=wish.locale or inviter.locale,
             invited_by_id=inviter.id,
-            invited_by=inviter.name or inviter.email or "",
+            invited_by=_name_of(inviter),
             digest=world.secrets.digest(token),
             status=InviteStatus.PENDING,
             created_at=now,
@@ -138,9 +138,20 @@ def resend_invite(world: World, caller: Caller, invite_id: UUID, locale: str | N
     def resend(tx: Transaction) -> Invited:
         invite = _own(tx, caller, invite_id)
         tenant = active_tenant(tx, caller)
-        role = _grantable(world, tx, tenant, caller, invite.role)
+        role = grantable_role(world, tx, tenant, caller, invite.role)
         token = world.secrets.new_token()
-        renewed = tx.invites.renew(invite.id, digest=world.secrets.digest(token), now=now, expires_at=now + LIFETIME)
+        # Whoever sends it again answers for it: the first inviter may be gone by now.
+        inviter = tx.accounts.get(caller.account_id)
+        if inviter is None:
+            raise SessionRevoked()
+        renewed = tx.invites.renew(
+            invite.id,
+            digest=world.secrets.digest(token),
+            now=now,
+            expires_at=now + LIFETIME,
+            invited_by_id=inviter.id,
+            invited_by=_name_of(inviter),
+        )
         if renewed is None:
             raise InviteUsed(field="id")
         _mail(world, tx, tenant, replace(renewed, locale=locale or renewed.locale), role, token, now)
@@ -167,16 +178,18 @@ def revoke_invite(world: World, caller: Caller, invite_id: UUID, source: Source)
 
 
 def may_grant(world: World, tx: Transaction, tenant_id: UUID, role: Role, inviter: Account) -> bool:
-    """Whether somebody may still give a role: an active member of at least its level who may invite (RC-07)."""
+    """Whether somebody may still give a role: an active member who may invite and has as much (RC-07)."""
     if inviter.status is not AccountStatus.ACTIVE:
         return False
     for tenant, membership in tx.tenants.memberships(inviter.id):
         if tenant.id == tenant_id:
             own = role_of(world.policy, tx.roles, tenant.id, membership.role)
-            return (
-                own is not None and own.level >= role.level and own.permissions.get("invites", {}).get("create", False)
-            )
+            return own is not None and is_within(role, own) and own.permissions.get("invites", {}).get("create", False)
     return False
+
+
+def _name_of(inviter: Account) -> str:
+    return inviter.name or inviter.email or ""
 
 
 def _own(tx: Transaction, caller: Caller, invite_id: UUID) -> Invite:
@@ -184,16 +197,6 @@ def _own(tx: Transaction, caller: Caller, invite_id: UUID) -> Invite:
     if invite is None:
         raise InviteNotFound(field="id")
     return invite
-
-
-def _grantable(world: World, tx: Transaction, tenant: Tenant, caller: Caller, key: str) -> Role:
-    role = role_of(world.policy, tx.roles, tenant.id, key)
-    if role is None:
-        raise RoleNotAllowed(field="role")
-    own = role_of(world.policy, tx.roles, tenant.id, caller.role)
-    if own is None or role.level > own.level:
-        raise PermissionDenied(field="role")
-    return role
 
 
 def _mail(world: World, tx: Transaction, tenant: Tenant, invite: Invite, role: Role, token: str, now: datetime) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from identity.domain.account.members import keep_an_administrator
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import NotFound, PermissionDenied, RoleInUse, RoleNotAllowed
 from identity.domain.mfa_policy import is_factor_proven
-from identity.domain.policy import Permissions, Role
+from identity.domain.policy import Role
 from identity.domain.ports import Transaction, World
-from identity.domain.roles import role_of
+from identity.domain.roles import is_within, role_of
 from identity.domain.sessions import EndReason
 from identity.domain.sign_in import announce, announce_older_tokens
 from identity.domain.tenant.get_tenant import active_tenant
@@ -34,7 +35,7 @@ def put_role(world: World, caller: Caller, role: Role, source: Source) -> Role:
 
     Access tokens of sessions with this role stop working, so that the next refresh brings the new level; where the role
     asks for a second factor, sessions that have proven none end (N-12).
-    Raises NotFound, PermissionDenied or RoleNotAllowed.
+    Raises NotFound, PermissionDenied, RoleNotAllowed, or LastAdmin where nobody else administers the tenant.
     """
     now = world.clock()
 
@@ -45,9 +46,11 @@ def put_role(world: World, caller: Caller, role: Role, source: Source) -> Role:
             raise RoleNotAllowed(field="key")
         own = role_of(world.policy, tx.roles, tenant.id, caller.role)
         above = max(role.level, present.level if present else 0)
-        if own is None or above > own.level or not _within(role.permissions, own.permissions):
+        if own is None or above > own.level or not is_within(role, own):
             raise PermissionDenied(field="level" if own and above > own.level else "permissions")
         written = tx.roles.put(tenant.id, role, now)
+        if present is not None:
+            keep_an_administrator(world, tx, tenant)
         _renew_tokens(world, tx, tenant, role, now)
         record(
             tx.audit,
@@ -89,15 +92,6 @@ def delete_role(world: World, caller: Caller, key: str, source: Source) -> None:
         )
 
     world.database.write(remove)
-
-
-def _within(permissions: Permissions, own: Permissions) -> bool:
-    return all(
-        own.get(resource, {}).get(action, False)
-        for resource, actions in permissions.items()
-        for action, granted in actions.items()
-        if granted
-    )
 
 
 def _renew_tokens(world: World, tx: Transaction, tenant: Tenant, role: Role, now: datetime) -> None:

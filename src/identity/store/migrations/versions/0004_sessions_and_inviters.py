@@ -1,4 +1,4 @@
-"""Sessions of a tenant are found without a look at all of them."""
+"""Sessions of a tenant, and invitations of somebody, are found without a look at all of them."""
 
 from __future__ import annotations
 
@@ -12,3 +12,4 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index("ix_sessions_tenant_id_role", "sessions", ["tenant_id", "role"], unique=False)
+    op.create_index("ix_invites_invited_by_id", "invites", ["invited_by_id"], unique=False)
