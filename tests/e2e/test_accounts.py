@@ -237,9 +237,10 @@ async def test_AZ_03_a_role_is_given_only_if_it_is_there_and_not_above_ones_own(
 async def test_AZ_03_nobody_gives_a_permission_that_they_have_not(service: Running) -> None:
     """A level alone is not enough, whether somebody is made, changed or invited."""
     owner = await company(service)
-    hiring = {"accounts": ("create", "edit"), "invites": ("create",)}
-    roles = {"clerk": (50, hiring), "scout": (10, {"sessions": ("view",)})}
-    for key, (level, matrix) in roles.items():
+    for key, level, matrix in (
+        ("clerk", 50, {"accounts": ["create", "edit"], "invites": ["create"]}),
+        ("scout", 10, {"sessions": ["view"]}),
+    ):
         permissions = {name: resources.ActionSet(actions=dict.fromkeys(names, True)) for name, names in matrix.items()}
         role = PutRoleRequest(key=key, name=key.title(), level=level, permissions=permissions)
         await service.tenants.PutRole(role, metadata=owner.metadata)

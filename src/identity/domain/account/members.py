@@ -17,9 +17,6 @@ from identity.domain.ports import Transaction, World
 from identity.domain.roles import is_within, role_of
 from identity.domain.tenants import Membership, Tenant
 
-ADMINISTERS = ("accounts", "edit")
-"""The permission that makes an administrator: somebody who can let others in and out."""
-
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -80,13 +77,17 @@ def grantable_role(world: World, tx: Transaction, tenant: Tenant, caller: Caller
     return role
 
 
+def administers(role: Role) -> bool:
+    """Whether somebody in this role can let others in and out."""
+    return role.permissions.get("accounts", {}).get("edit", False)
+
+
 def keep_an_administrator(world: World, tx: Transaction, tenant: Tenant) -> None:
     """Raises LastAdmin, and so undoes the unit, when no active administrator is left in the tenant."""
     # The tenant's row is the queue for everybody who might be taking the last but one away.
     tx.tenants.hold(tenant.id)
-    resource, action = ADMINISTERS
     for key in tx.tenants.roles_of_active_members(tenant.id):
         role = role_of(world.policy, tx.roles, tenant.id, key)
-        if role is not None and role.permissions.get(resource, {}).get(action, False):
+        if role is not None and administers(role):
             return
     raise LastAdmin()

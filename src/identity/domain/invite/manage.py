@@ -26,7 +26,7 @@ from identity.domain.paging import Page, PageRequest, cut, read_position
 from identity.domain.policy import Role
 from identity.domain.ports import Transaction, World
 from identity.domain.roles import is_within, role_of
-from identity.domain.tenant.get_tenant import active_tenant, held_tenant
+from identity.domain.tenant.get_tenant import active_tenant
 from identity.domain.tenants import Tenant
 from identity.domain.throttles import ADDRESS_MAILS, Window
 
@@ -63,8 +63,7 @@ def create_invite(world: World, caller: Caller, wish: Invitation, source: Source
     now = world.clock()
 
     def create(tx: Transaction) -> Invited:
-        # Two invitations to one address at once come one after the other, and the second finds its window charged.
-        tenant = held_tenant(tx, caller)
+        tenant = active_tenant(tx, caller)
         inviter = tx.accounts.get(caller.account_id)
         if inviter is None:
             raise SessionRevoked()
@@ -74,6 +73,7 @@ def create_invite(world: World, caller: Caller, wish: Invitation, source: Source
         member = tx.accounts.find(email=wish.email)
         if member is not None and any(place.id == tenant.id for place, _ in tx.tenants.memberships(member.id)):
             raise AlreadyMember(field="email")
+        _charge(world, tx, tenant, wish.email, now)
         token = world.secrets.new_token()
         invite = Invite(
             id=new_id(now),
@@ -144,6 +144,9 @@ def resend_invite(world: World, caller: Caller, invite_id: UUID, locale: str | N
         inviter = tx.accounts.get(caller.account_id)
         if inviter is None:
             raise SessionRevoked()
+        if invite.status is not InviteStatus.PENDING:
+            raise InviteUsed(field="id")
+        _charge(world, tx, tenant, invite.email, now)
         renewed = tx.invites.renew(
             invite.id,
             digest=world.secrets.digest(token),
@@ -199,13 +202,17 @@ def _own(tx: Transaction, caller: Caller, invite_id: UUID) -> Invite:
     return invite
 
 
-def _mail(world: World, tx: Transaction, tenant: Tenant, invite: Invite, role: Role, token: str, now: datetime) -> None:
+def _charge(world: World, tx: Transaction, tenant: Tenant, email: str, now: datetime) -> None:
+    # Before an invitation is written: of two to one address at once, the second waits here, and is told.
     day = world.throttle_keys.digest("invites", str(tenant.id))
-    minute = world.throttle_keys.digest("mail", invite.email)
+    minute = world.throttle_keys.digest("mail", email)
     if not tx.throttles.charge_window(day, TENANT_INVITES, now):
         raise RateLimited(retry_after=TENANT_INVITES.period.total_seconds())
     if not tx.throttles.charge_window(minute, ADDRESS_MAILS, now):
         raise RateLimited(retry_after=ADDRESS_MAILS.period.total_seconds(), field="email")
+
+
+def _mail(world: World, tx: Transaction, tenant: Tenant, invite: Invite, role: Role, token: str, now: datetime) -> None:
     mail = compose(
         world,
         MailKind.INVITE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from identity.domain.account.members import keep_an_administrator
+from identity.domain.account.members import administers, keep_an_administrator
 from identity.domain.audit import Event, record
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import NotFound, PermissionDenied, RoleInUse, RoleNotAllowed
@@ -49,9 +49,10 @@ def put_role(world: World, caller: Caller, role: Role, source: Source) -> Role:
         if own is None or above > own.level or not is_within(role, own):
             raise PermissionDenied(field="level" if own and above > own.level else "permissions")
         written = tx.roles.put(tenant.id, role, now)
-        if present is not None:
-            keep_an_administrator(world, tx, tenant)
         _renew_tokens(world, tx, tenant, role, now)
+        if present is not None and administers(present):
+            # After the sessions, as whoever deletes an account does: so nobody waits in a circle.
+            keep_an_administrator(world, tx, tenant)
         record(
             tx.audit,
             Event.ROLE_CHANGED,
