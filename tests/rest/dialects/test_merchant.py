@@ -126,7 +126,7 @@ async def test_RC_04_a_language_is_one_of_three(front: Web) -> None:
 
 async def test_PW_07_a_temporary_password_gets_no_tokens_and_a_reset_replaces_it(front: Web) -> None:
     """The document has no other call for it; an administrator lets people in with one."""
-    email, admin = new_email(), bearer((await proven(front, await _manager(front)))["token"])
+    email, admin = new_email(), await _boss(front, "Radium SA")
     await front.service.accounts.CreateAccount(
         accounts.CreateAccountRequest(email=email, name="Irène", role="user"), metadata=admin
     )
@@ -304,7 +304,7 @@ async def _manager(front: Web, company: str = "Radium SA") -> str:
 
 
 async def _boss(front: Web, company: str) -> Metadata:
-    """The bearer of a manager who may invite."""
+    """The bearer of a manager who may invite, and make accounts."""
     email = await _manager(front, company)
     await front.service.auth.VerifyEmail(auth.VerifyEmailRequest(token=await front.service.mailbox.token(email)))
     return bearer((await proven(front, email))["token"])
