@@ -23,6 +23,7 @@ import grpc.aio
 from identity.crypto import common_passwords, one_time_tokens
 from identity.crypto.access_tokens import AccessTokens
 from identity.crypto.certificates import CertificateInvalid, Certificates, read_certificates
+from identity.crypto.code_digests import CodeDigests
 from identity.crypto.device_tokens import DeviceTokens
 from identity.crypto.key_ring import KeyRing
 from identity.crypto.keyring import Keyring
@@ -193,6 +194,7 @@ class Service:
             ),
             totp=Totp(settings.product_name),
             throttle_keys=ThrottleKeys(keyring.throttle),
+            code_digests=CodeDigests(keyring),
             revoked=RevokedSessions(),
             service_keys=KnownServiceKeys(),
             wake_mail=self._wake_mail,

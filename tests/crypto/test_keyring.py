@@ -5,7 +5,7 @@ import pytest
 from identity.crypto.keyring import Keyring
 
 SECRET = "correct horse battery staple 0123456789"
-PURPOSES = ("pepper", "refresh", "device", "sealing", "throttle", "page", "bootstrap")
+PURPOSES = ("pepper", "refresh", "device", "sealing", "throttle", "code", "bootstrap")
 
 
 def test_a_secret_of_31_characters_is_refused_without_being_repeated() -> None:
@@ -54,7 +54,7 @@ def test_the_same_secret_gives_the_same_keys_on_every_replica() -> None:
     assert keyring.device.hex() == "bd57bc3fa23c3f90a121c9dadcbcda24d5482338c4c1e7548fe12c835c05bd20"
     assert keyring.sealing.hex() == "196e616bdfa2f3d940e025a20e96ba8d7ea24c74283e78d7074201262e940d5b"
     assert keyring.throttle.hex() == "8e9ff48d71c1da1e437cd6eadd5d999c211ce3e5a24e6fea53ff14b8dde4834f"
-    assert keyring.page.hex() == "981657d062111bcb49fd3e66eb307e4300c3ea05a20837cd0e787abdc2510186"
+    assert keyring.code.hex() == "9b1ebe34358ebc9d695724b94012b826414f21f7bc21fa0ef360b70c54a4e8c3"
     assert keyring.bootstrap.hex() == "84d10fbbeefd91a4d36e9c48a73d7c6ffa791ed69a48f58183e19c8da0c1ca93"
 
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.cli.command import call
 from tests.clock import ManualClock
 from tests.conftest import FreshDatabase
 from tests.mailbox import Mailbox
-from tests.running import PASSWORD, Running, refused, running
+from tests.residents import codes_by_mail, resident
+from tests.running import OTHER_PASSWORD, PASSWORD, WRONG_PASSWORD, Running, bearer, refused, running
 from tests.second_factor import Enrolled, challenged, enrolled, verify
+
+from identity.store.sealed_rows import AT_ONCE
+from identity.store.tables import push_devices
+from identity_pb.v1 import factor_service_pb2 as factors
 
 OLD = "the secret that this place began with"
 NEW = "the secret that it goes on with for ever"
@@ -90,20 +97,97 @@ async def test_F_22_two_replicas_in_the_middle_of_the_change_read_each_other(sta
             await service.login(signed_in.account.email)
 
 
-async def test_SE_01_without_the_old_secret_nothing_of_before_is_believed(start: Start) -> None:
+async def test_F_22_OT_07_recovery_codes_of_before_work_and_are_counted(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cannot be sealed anew: the old secret is needed until their owner makes others."""
+    async with start(OLD, "") as service:
+        person = await enrolled(service)
+        monkeypatch.setenv("IDENTITY_DATABASE_URL", service.database_url)
+    monkeypatch.setenv("IDENTITY_SECRET", NEW)
+    monkeypatch.setenv("IDENTITY_OLD_SECRETS", OLD)
+
+    async with start(NEW, OLD) as service:
+        one, other = person.recovery_codes[:2]
+        for code in (one, other):
+            answer = await service.auth.VerifyOtp(verify(await challenged(service, person.email), recovery_code=code))
+            assert answer.session.account.email == person.email
+        again = verify(await challenged(service, person.email), recovery_code=one)
+        assert (await refused(service.auth.VerifyOtp(again))).reason == "OTP_INVALID"
+        before = call("secret", "reseal").output
+        service.clock.advance(minutes=1)
+        renew = factors.RegenerateRecoveryCodesRequest(current_password=PASSWORD)
+        renew.second_factor.totp = person.code(service)
+        mine = bearer(answer.session.tokens.access_token)
+        codes = (await service.factors.RegenerateRecoveryCodes(renew, metadata=mine)).recovery_codes
+        after = call("secret", "status").output
+    assert "Codes     1;" in before
+    assert "Nothing" not in before
+    assert "Codes     0\n" in after
+    assert "Nothing: IDENTITY_OLD_SECRETS can go" in after
+
+    async with start(NEW, "") as service:
+        await service.auth.VerifyOtp(verify(await challenged(service, person.email), recovery_code=codes[0]))
+
+
+async def test_F_22_more_than_one_unit_of_work_takes_is_sealed_anew(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, no unit of work is longer than a few."""
+    devices = 2 * AT_ONCE + 1
+    async with start(OLD, "") as service:
+        who, vault, now = resident(service), service.world.vault, service.clock.now
+        rows: list[dict[str, Any]] = []
+        for number in range(devices):
+            device_id = uuid4()
+            sealed = vault.seal(b"a token", context=f"push:{device_id}")
+            digest = number.to_bytes(32)
+            rows.append({"id": device_id, "account_id": who.account.id, "session_id": uuid4(), "digest": digest})
+            rows[-1] |= {"sealed": sealed, "platform": "ios", "created_at": now}
+        service.execute(push_devices.insert().values(rows))
+        monkeypatch.setenv("IDENTITY_DATABASE_URL", service.database_url)
+    monkeypatch.setenv("IDENTITY_SECRET", NEW)
+    monkeypatch.setenv("IDENTITY_OLD_SECRETS", OLD)
+    assert f"Sealed    {devices + 1};" in call("secret", "status").output
+    reseal = call("secret", "reseal").output
+    assert f"Sealed anew: {devices + 1}." in reseal
+    assert "Sealed    0" in reseal
+
+
+async def test_F_22_OT_04_a_code_mailed_by_one_replica_works_on_the_other(start: Start) -> None:
+    async with start(OLD, NEW) as before, start(NEW, OLD) as after:
+        for number, (sender, taker) in enumerate([(before, after), (after, before)]):
+            who = resident(before)
+            codes_by_mail(before, who.account)
+            token = await challenged(sender, who.email)
+            code = await before.mailbox.alone(who.email, "[0-9]{6}", 1)
+            answer = await taker.auth.VerifyOtp(verify(token, email_code=code))
+            assert answer.session.account.email == who.email, number
+
+
+async def test_F_22_LG_02_a_disabled_password_stays_disabled_under_the_new_secret(start: Start) -> None:
+    """Its hundred failures are counted under the old secret; that it is disabled is not forgotten with them."""
+    async with start(OLD, "") as service:
+        email = await service.verified()
+        await refused(service.login(email, WRONG_PASSWORD))
+        service.set_failures("password", str(service.account(email).id), 99)
+        await refused(service.login(email, WRONG_PASSWORD))
+    async with start(NEW, OLD) as service:
+        assert (await refused(service.login(email))).reason == "INVALID_CREDENTIALS"
+        await service.reset(await service.reset_token(email))
+        await service.login(email, OTHER_PASSWORD)
+
+
+async def test_SE_01_without_the_old_secret_nothing_of_before_is_believed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A service with a secret that never sealed anything here does not even start (see the tests of `check`)."""
     async with start(OLD, "") as service:
         signed_in = await service.signed_in(remember=True)
-    async with start(NEW, OLD) as service:
-        service.world.database.write(
-            lambda tx: tx.sealed.reseal(
-                service.world.vault.is_current, lambda sealed, context: reseal(service, sealed, context)
-            )
-        )
+        monkeypatch.setenv("IDENTITY_DATABASE_URL", service.database_url)
+    monkeypatch.setenv("IDENTITY_SECRET", NEW)
+    monkeypatch.setenv("IDENTITY_OLD_SECRETS", OLD)
+    call("secret", "reseal")
     async with start(NEW, "") as service:
         assert (await refused(service.refresh(signed_in.tokens.refresh_token))).reason == "TOKEN_INVALID"
         assert (await refused(service.login(signed_in.account.email))).reason == "INVALID_CREDENTIALS"
-
-
-def reseal(service: Running, sealed: bytes, context: str) -> bytes:
-    return bytes(service.world.vault.seal(service.world.vault.open(sealed, context), context))

@@ -227,8 +227,8 @@ class AuthServiceServicer:
 
     def SendOtp(self, request, context):
         """SendOtp mails a new sign-in code to the address on file and kills the older one. The answer is the same when
-        it sends nothing: within 60 seconds of the last mail, with another address, or without a sign-in that waits
-        for the identifier.
+        it sends nothing: within 60 seconds of the last mail, with another address, without a sign-in that waits for
+        the identifier, or for a source that named one too often.
 
         Errors:
         - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
@@ -243,7 +243,7 @@ class AuthServiceServicer:
 
         Errors:
         - OTP_INVALID (UNAUTHENTICATED): the code is wrong, was used before, or is of a factor that was not
-        offered.
+        offered; or the account's budget of codes is spent.
         - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is older than 10 minutes or had 5 wrong tries.
         - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
         - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.

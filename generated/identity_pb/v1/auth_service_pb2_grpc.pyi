@@ -119,8 +119,8 @@ class AuthServiceStub:
     """
     SendOtp: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.SendOtpRequest, _auth_service_pb2.SendOtpResponse]
     """SendOtp mails a new sign-in code to the address on file and kills the older one. The answer is the same when
-    it sends nothing: within 60 seconds of the last mail, with another address, or without a sign-in that waits
-    for the identifier.
+    it sends nothing: within 60 seconds of the last mail, with another address, without a sign-in that waits for
+    the identifier, or for a source that named one too often.
 
     Errors:
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
@@ -131,7 +131,7 @@ class AuthServiceStub:
 
     Errors:
       - OTP_INVALID (UNAUTHENTICATED): the code is wrong, was used before, or is of a factor that was not
-        offered.
+        offered; or the account's budget of codes is spent.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is older than 10 minutes or had 5 wrong tries.
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
@@ -293,8 +293,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     SendOtp: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SendOtpRequest, _auth_service_pb2.SendOtpResponse]  # type: ignore[assignment]
     """SendOtp mails a new sign-in code to the address on file and kills the older one. The answer is the same when
-    it sends nothing: within 60 seconds of the last mail, with another address, or without a sign-in that waits
-    for the identifier.
+    it sends nothing: within 60 seconds of the last mail, with another address, without a sign-in that waits for
+    the identifier, or for a source that named one too often.
 
     Errors:
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
@@ -305,7 +305,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     Errors:
       - OTP_INVALID (UNAUTHENTICATED): the code is wrong, was used before, or is of a factor that was not
-        offered.
+        offered; or the account's budget of codes is spent.
       - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is older than 10 minutes or had 5 wrong tries.
       - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
       - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.
@@ -512,8 +512,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.SendOtpResponse, _abc.Awaitable[_auth_service_pb2.SendOtpResponse]]:
         """SendOtp mails a new sign-in code to the address on file and kills the older one. The answer is the same when
-        it sends nothing: within 60 seconds of the last mail, with another address, or without a sign-in that waits
-        for the identifier.
+        it sends nothing: within 60 seconds of the last mail, with another address, without a sign-in that waits for
+        the identifier, or for a source that named one too often.
 
         Errors:
           - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
@@ -530,7 +530,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           - OTP_INVALID (UNAUTHENTICATED): the code is wrong, was used before, or is of a factor that was not
-            offered.
+            offered; or the account's budget of codes is spent.
           - OTP_EXPIRED (UNAUTHENTICATED): the mailed code is older than 10 minutes or had 5 wrong tries.
           - TOKEN_INVALID (UNAUTHENTICATED): the challenge token is unknown, of another kind, or was used.
           - TOKEN_EXPIRED (UNAUTHENTICATED): the challenge is over.

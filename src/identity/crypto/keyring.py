@@ -20,7 +20,7 @@ class Keyring:
     `old` are the keyrings of other secrets, whose work is read and never done again (F-22).
     """
 
-    __slots__ = ("bootstrap", "device", "key_id", "old", "page", "pepper", "refresh", "sealing", "throttle")
+    __slots__ = ("bootstrap", "code", "device", "key_id", "old", "pepper", "refresh", "sealing", "throttle")
 
     def __init__(self, secret: str, old: Iterable[str] = ()) -> None:
         """Derives all keys at once.
@@ -36,7 +36,7 @@ class Keyring:
         self.device = _derive(material, "device", _KEY_BYTES)
         self.sealing = _derive(material, "sealing", _KEY_BYTES)
         self.throttle = _derive(material, "throttle", _KEY_BYTES)
-        self.page = _derive(material, "page", _KEY_BYTES)
+        self.code = _derive(material, "code", _KEY_BYTES)
         # Shown on the console until the first run is done, so every replica must come to the same one (AZ-06).
         self.bootstrap = _derive(material, "bootstrap", _KEY_BYTES)
         self.key_id = _derive(material, "key-id", _KEY_ID_BYTES).hex()

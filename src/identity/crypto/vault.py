@@ -22,17 +22,17 @@ class Vault:
 
     Sealed: version (1 byte), key id (4), nonce (12), ciphertext with tag (16 longer than the plaintext).
     Nonces are random, which keeps one master secret safe for some 2^32 seals (NIST SP 800-38D §8.3). What was sealed
-    under an old secret of the keyring can be opened.
+    under an old secret of the keyring can be opened. `header` is what seals under the present one begin with.
     """
 
     def __init__(self, keyring: Keyring) -> None:
-        self._header = _header(keyring)
+        self.header = _header(keyring)
         self._ciphers = {_header(each): AESGCM(each.sealing) for each in (*keyring.old, keyring)}
 
     def seal(self, plaintext: bytes, context: str) -> bytes:
         """Encrypts `plaintext` for `context`: table, column and row, so that no value can be moved to another."""
         nonce = os.urandom(_NONCE_BYTES)
-        return self._header + nonce + self._ciphers[self._header].encrypt(nonce, plaintext, context.encode())
+        return self.header + nonce + self._ciphers[self.header].encrypt(nonce, plaintext, context.encode())
 
     def open(self, sealed: bytes, context: str) -> bytes:
         """Decrypts what `seal` made for the same `context`.
@@ -52,7 +52,7 @@ class Vault:
 
     def is_current(self, sealed: bytes) -> bool:
         """Tells whether `sealed` needs no old secret."""
-        return sealed[:_HEADER_BYTES] == self._header
+        return sealed[:_HEADER_BYTES] == self.header
 
 
 def _header(keyring: Keyring) -> bytes:

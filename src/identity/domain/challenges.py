@@ -65,8 +65,14 @@ class ChallengeStore(Protocol):
 
     def get(self, digest: bytes, stage: Stage) -> Challenge | None: ...
 
-    def newest(self, account_id: UUID, stage: Stage, now: datetime, *, fingerprint: str | None) -> Challenge | None:
-        """The newest challenge of an account that still waits; with `fingerprint`, from that device."""
+    def newest(self, account_id: UUID, stage: Stage, now: datetime) -> Challenge | None:
+        """The newest challenge of an account that still waits."""
+
+    def answerable(self, account_id: UUID, stage: Stage, now: datetime, *, fingerprint: str | None) -> Challenge | None:
+        """The challenge that a code is for: of those that wait, the one with the newest mailed code, else the newest.
+
+        With `fingerprint`, from that device.
+        """
 
     def set_code(self, digest: bytes, *, code_digest: bytes, now: datetime) -> None:
         """Give a challenge a new mailed code; the older one dies."""
@@ -77,8 +83,11 @@ class ChallengeStore(Protocol):
     def consume(self, digest: bytes, stage: Stage, now: datetime) -> Challenge | None:
         """Use a challenge up, in one conditional statement; None unless it was waiting."""
 
-    def discard(self, account_id: UUID, now: datetime) -> None:
-        """End every challenge of an account, so that none outlives a change of password, factor or status."""
+    def discard(self, account_id: UUID, now: datetime, stage: Stage | None = None) -> None:
+        """End every challenge of an account, or those of a stage.
+
+        So none outlives a change of password, factor or status, and no enrolment the session that began it.
+        """
 
 
 def check(challenge: Challenge | None, now: datetime) -> Challenge:

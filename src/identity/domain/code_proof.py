@@ -13,6 +13,7 @@ from identity.domain.errors import DomainError, OtpExpired, OtpInvalid
 from identity.domain.factors import Factor, FactorType
 from identity.domain.mails import MailKind
 from identity.domain.notices import compose, queue
+from identity.domain.policy import Policy
 from identity.domain.ports import Transaction, World
 from identity.domain.throttles import ADDRESS_MAILS, Backoff
 
@@ -27,19 +28,19 @@ class Code:
     type: FactorType | None = None
 
 
-def offered(factors: list[Factor], account: Account) -> list[FactorType]:
+def offered(policy: Policy, factors: list[Factor], account: Account) -> list[FactorType]:
     """What a challenge may be answered with.
 
-    Mailed codes are off beside an authenticator app (OT-06); where a factor is demanded of somebody
-    who has enrolled none, the address on file is the one there is. The contract has no factor of its own for SMS:
-    for an account with a phone number and no address, `EMAIL_OTP` stands for the same code, sent to the number.
+    Mailed codes are off beside an authenticator app, and where the policy has none (OT-06); otherwise, where
+    a factor is demanded of somebody who has enrolled none, the address on file is the one there is. The contract has
+    no factor of its own for SMS: for an account with a phone number and no address, `EMAIL_OTP` stands for the same
+    code, sent to the number.
     """
     enrolled = {factor.type for factor in factors}
     if FactorType.TOTP in enrolled:
         return [FactorType.TOTP, FactorType.RECOVERY_CODE]
-    if FactorType.EMAIL_OTP in enrolled:
-        return [FactorType.EMAIL_OTP, FactorType.RECOVERY_CODE]
-    return [FactorType.EMAIL_OTP] if _reached_at(account) else []
+    by_mail = [FactorType.EMAIL_OTP] if policy.email_otp and _reached_at(account) else []
+    return [*by_mail, FactorType.RECOVERY_CODE] if FactorType.EMAIL_OTP in enrolled else by_mail
 
 
 def prove_code(
@@ -58,7 +59,7 @@ def prove_code(
     OtpExpired.
     """
     factors = tx.factors.of(account.id)
-    choices = offered(factors, account)
+    choices = offered(world.policy, factors, account)
     kind = code.type or (choices[0] if choices else FactorType.TOTP)
     budget = code_budget(world, account, kind)
     refused: DomainError | None = OtpInvalid()
@@ -79,21 +80,30 @@ def prove_code(
 def send_code(
     world: World, tx: Transaction, account: Account, challenge: Challenge, locale: str | None, now: datetime
 ) -> bool:
-    """Mail a fresh code for a challenge, at most one in 60 s; the older code dies. Whether one was queued.
+    """Mail a fresh code for a challenge, at most one in 60 s; the older code dies. Whether one was queued."""
+    if not charge_code(world, tx, account, now):
+        return False
+    mail_code(world, tx, account, challenge, locale, now)
+    return True
 
-    An account without an address gets it by SMS.
-    """
-    recipient = _reached_at(account)
-    if recipient is None:
-        return False
-    if not tx.throttles.charge_window(world.throttle_keys.digest("code", str(account.id)), ADDRESS_MAILS, now):
-        return False
+
+def charge_code(world: World, tx: Transaction, account: Account, now: datetime) -> bool:
+    """Whether an account may get another code now: there is somewhere to send it, and the last one is 60 s ago."""
+    budget = world.throttle_keys.digest("code", str(account.id))
+    return _reached_at(account) is not None and tx.throttles.charge_window(budget, ADDRESS_MAILS, now)
+
+
+def mail_code(
+    world: World, tx: Transaction, account: Account, challenge: Challenge, locale: str | None, now: datetime
+) -> None:
+    """Mail a fresh code that was charged for. An account without an address gets it by SMS."""
+    recipient = _reached_at(account) or ""
     code = world.secrets.new_otp()
-    tx.challenges.set_code(challenge.digest, code_digest=_digest(world, challenge, code), now=now)
+    digest = world.code_digests.digest("otp", _mailed_code(challenge, code))
+    tx.challenges.set_code(challenge.digest, code_digest=digest, now=now)
     values = {"code": code, "name": account.name, "expires_minutes": str(int(LIFETIME.total_seconds() // 60))}
     mail = compose(world, MailKind.SIGN_IN_CODE, recipient, locale or account.locale, now, LIFETIME, **values)
     queue(world, tx, mail)
-    return True
 
 
 def _reached_at(account: Account) -> str | None:
@@ -109,7 +119,8 @@ def code_budget(world: World, account: Account, kind: FactorType) -> bytes:
 def new_recovery_codes(world: World, tx: Transaction, account: Account, now: datetime) -> list[str]:
     """Fresh recovery codes, shown once; the older ones die (OT-07)."""
     codes = world.secrets.new_recovery_codes()
-    tx.factors.set_recovery_codes(account.id, [_recovery_digest(world, account, code) for code in codes], now)
+    digests = [world.code_digests.digest("recovery", _recovery_code(account, code)) for code in codes]
+    tx.factors.set_recovery_codes(account.id, digests, now)
     return codes
 
 
@@ -129,14 +140,16 @@ def _check(
             step = world.totp.step_of(open_seed(world, factor), value, now)
             return None if step is not None and tx.factors.use_step(factor.id, step=step, now=now) else OtpInvalid()
         case FactorType.RECOVERY_CODE:
-            used = tx.factors.use_recovery_code(account.id, _recovery_digest(world, account, value), now)
+            stored = world.code_digests.candidates("recovery", _recovery_code(account, value))
+            used = any(tx.factors.use_recovery_code(account.id, digest, now) for digest in stored)
             return None if used else OtpInvalid()
         case FactorType.EMAIL_OTP:
             if challenge is None or challenge.code_digest is None or challenge.code_sent_at is None:
                 return OtpInvalid()
             if now >= challenge.code_sent_at + LIFETIME:
                 return OtpExpired()
-            right = world.secrets.equal(challenge.code_digest, _digest(world, challenge, value))
+            possible = world.code_digests.candidates("otp", _mailed_code(challenge, value))
+            right = any(world.secrets.equal(challenge.code_digest, digest) for digest in possible)
             return None if right else OtpInvalid()
 
 
@@ -150,11 +163,11 @@ def seal_seed(world: World, factor_id: object, secret: str) -> bytes:
     return world.vault.seal(secret.encode(), context=f"factor:{factor_id}")
 
 
-def _digest(world: World, challenge: Challenge, code: str) -> bytes:
-    # Keyed and bound to its challenge: six digits under a plain hash would be read off a copy of the table.
-    return world.throttle_keys.digest("otp", f"{challenge.digest.hex()}:{code}")
+def _mailed_code(challenge: Challenge, code: str) -> str:
+    # Bound to its challenge: six digits are soon the same for somebody else.
+    return f"{challenge.digest.hex()}:{code}"
 
 
-def _recovery_digest(world: World, account: Account, code: str) -> bytes:
+def _recovery_code(account: Account, code: str) -> str:
     plain = "".join(character for character in code.lower() if character.isalnum())
-    return world.throttle_keys.digest("recovery", f"{account.id}:{plain}")
+    return f"{account.id}:{plain}"

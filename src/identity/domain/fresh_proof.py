@@ -91,7 +91,7 @@ def check_code(
         return None
     if code is None:
         return MfaRequired()
-    waiting = tx.challenges.newest(account.id, Stage.PROOF, now, fingerprint=None)
+    waiting = tx.challenges.answerable(account.id, Stage.PROOF, now, fingerprint=None)
     proven = prove_code(world, tx, account, code, waiting, source, now)
     if isinstance(proven, DomainError):
         return proven

@@ -101,7 +101,11 @@ def prove_password(
         if charged_source and not again and not tx.throttles.charge_window(charged_source, SOURCE_FAILURES, now):
             return None
         key = password_budget(world, account_id or spelling, device)
-        return _Charged(account, key, charged_source, device, tx.throttles.charge_backoff(key, PASSWORD_ATTEMPTS, now))
+        admitted = tx.throttles.charge_backoff(key, PASSWORD_ATTEMPTS, now)
+        if device is None and account is not None and account.locked_at is not None:
+            # Kept with the account as well: a budget is named by the secret, and begins anew under another (F-22).
+            admitted = False
+        return _Charged(account, key, charged_source, device, admitted)
 
     with world.attempts.join(f"{spelling} {session_id}") as bout:
         for again in chain([False], repeat(True)):

@@ -134,6 +134,14 @@ class Policy:
         if self.registration.signs_in and self.verified_email_to_sign_in:
             raise ValueError("Registration cannot sign people in where they have to prove their address first.")
 
+        if not self.email_otp and not self.registration.signs_in:
+            stuck = [key for key, role in self.roles.items() if role.self_register and role.requires_mfa]
+            if stuck:
+                raise ValueError(
+                    f"Whoever registers as {', '.join(stuck)} needs a second factor to sign in, and begins with none "
+                    "but mailed codes: leave email_otp on, or requires_mfa off (OT-06)."
+                )
+
     def registration_role(self, key: str | None) -> Role:
         """The role somebody registers with.
 

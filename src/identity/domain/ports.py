@@ -141,6 +141,13 @@ class ThrottleKeys(Protocol):
     def digest(self, kind: str, value: str) -> bytes: ...
 
 
+class CodeDigests(Protocol):
+    """What is stored of codes that people type; `candidates` is what may be, whatever secret was in use."""
+
+    def digest(self, kind: str, value: str) -> bytes: ...
+    def candidates(self, kind: str, value: str) -> list[bytes]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """Randomness that must not be guessed."""
@@ -169,6 +176,7 @@ class World:
     vault: Vault
     secrets: Secrets
     throttle_keys: ThrottleKeys
+    code_digests: CodeDigests
     totp: Totp
     revoked: RevokedSessions
     service_keys: KnownServiceKeys

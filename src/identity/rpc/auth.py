@@ -128,6 +128,7 @@ class AuthService(AuthServiceServicer):
             identifier=None if by_token else read_identifier(request.identifier, request.phone_country),
             email=canonical_email(request.email) if request.HasField("email") else None,
             locale=read(request, "locale"),
+            source=current_source(),
         )
         return pb.SendOtpResponse(resend_after=convert.duration(ADDRESS_MAILS.period))
 

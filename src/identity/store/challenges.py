@@ -22,6 +22,9 @@ _newest = (
     .order_by(challenges.c.created_at.desc())
     .limit(1)
 )
+_answerable = _newest.order_by(None).order_by(
+    challenges.c.code_sent_at.is_(None), challenges.c.code_sent_at.desc(), challenges.c.created_at.desc()
+)
 _set_code = (
     update(challenges)
     .where(challenges.c.digest == bindparam("presented"))
@@ -81,8 +84,12 @@ class Challenges:
     def get(self, digest: bytes, stage: Stage) -> Challenge | None:
         return _first(self._connection.execute(_get, {"digest": digest, "stage": stage.value}).first())
 
-    def newest(self, account_id: UUID, stage: Stage, now: datetime, *, fingerprint: str | None) -> Challenge | None:
-        query = _newest
+    def newest(self, account_id: UUID, stage: Stage, now: datetime) -> Challenge | None:
+        values = {"account": account_id, "stage": stage.value, "now": now}
+        return _first(self._connection.execute(_newest, values).first())
+
+    def answerable(self, account_id: UUID, stage: Stage, now: datetime, *, fingerprint: str | None) -> Challenge | None:
+        query = _answerable
         if fingerprint is not None:
             query = query.where(challenges.c.device_fingerprint == fingerprint)
         values = {"account": account_id, "stage": stage.value, "now": now}
@@ -99,8 +106,9 @@ class Challenges:
         values = {"presented": digest, "wanted": stage.value, "now": now}
         return _first(self._connection.execute(_consume, values).first())
 
-    def discard(self, account_id: UUID, now: datetime) -> None:
-        self._connection.execute(_discard, {"account": account_id, "now": now})
+    def discard(self, account_id: UUID, now: datetime, stage: Stage | None = None) -> None:
+        statement = _discard if stage is None else _discard.where(challenges.c.stage == stage.value)
+        self._connection.execute(statement, {"account": account_id, "now": now})
 
 
 def _first(row: Row[Any] | None) -> Challenge | None:

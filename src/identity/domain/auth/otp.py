@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from identity.domain.accounts import Account
 from identity.domain.auth.proceed import LoginResult, Step, finish, held_by, proceed
 from identity.domain.callers import Source
 from identity.domain.challenges import Challenge, Stage, check
 from identity.domain.code_proof import Code, offered, prove_code, send_code
-from identity.domain.errors import DomainError, InvalidCredentials, OtpInvalid, TokenInvalid
+from identity.domain.errors import DomainError, InvalidCredentials, OtpInvalid, RateLimited, TokenInvalid
 from identity.domain.factors import AMR, FactorType
 from identity.domain.password_proof import Identifier, Proof, prove_password
 from identity.domain.ports import Transaction, World
 from identity.domain.sessions import Place
+from identity.domain.throttles import SOURCE_MAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ def send_otp(
     identifier: Identifier | None,
     email: str | None,
     locale: str | None,
+    source: Source,
 ) -> None:
     """Mail a new code for a sign-in that waits; the answer is the same when nothing is sent (Z-10, Z-12).
 
     The code only ever goes to the address on file. By `identifier` it is sent while a sign-in whose
     password was right waits, and where the policy allows challenges without a token.
-    Raises TokenInvalid or TokenExpired for a challenge token that is of no use.
+    Raises TokenInvalid or TokenExpired for a challenge token that is of no use, and RateLimited where a source has
+    named somebody too often (RC-03).
     """
     now = world.clock()
     digest = world.secrets.digest(token) if token is not None else None
@@ -46,14 +50,20 @@ def send_otp(
     def send(tx: Transaction) -> None:
         if digest is not None:
             challenge = check(tx.challenges.get(digest, Stage.MFA), now)
-        elif (found := _waiting(world, tx, identifier, None)) is not None:
-            challenge = found
-        else:
+        elif identifier is None or not world.policy.challenges_without_token:
             return
+        else:
+            if not _charge_source(world, tx, source, now):
+                raise RateLimited(retry_after=SOURCE_MAILS.period.total_seconds())
+            named = tx.accounts.find(email=identifier.email, phone=identifier.phone)
+            found = tx.challenges.newest(named.id, Stage.MFA, now) if named else None
+            if found is None:
+                return
+            challenge = found
         account = tx.accounts.get(challenge.account_id)
         if account is None or (email is not None and email != account.email):
             return
-        if FactorType.EMAIL_OTP in offered(tx.factors.of(account.id), account):
+        if FactorType.EMAIL_OTP in offered(world.policy, tx.factors.of(account.id), account):
             send_code(world, tx, account, challenge, locale, now)
 
     world.database.write(send)
@@ -92,8 +102,8 @@ def _answer_with(world: World, who: Credentials, proof: Proof, code: Code, sourc
     def answer(tx: Transaction) -> Step | DomainError:
         if tx.accounts.lock(proof.account.id, password_hash=proof.password_hash) is None:
             return InvalidCredentials()
-        waiting = _waiting(world, tx, who.identifier, who.fingerprint)
-        if waiting is None:
+        waiting = tx.challenges.answerable(proof.account.id, Stage.MFA, now, fingerprint=who.fingerprint)
+        if waiting is None or not world.policy.challenges_without_token:
             return InvalidCredentials()
         step = _answer(world, tx, waiting, code, source)
         if isinstance(step, Place):
@@ -120,11 +130,9 @@ def _answer(world: World, tx: Transaction, waiting: Challenge, code: Code, sourc
     return proceed(world, tx, account, replace(held, amr=amr), now)
 
 
-def _waiting(world: World, tx: Transaction, identifier: Identifier | None, fingerprint: str | None) -> Challenge | None:
-    """The newest sign-in of somebody that waits for a code, where clients need no challenge token."""
-    if identifier is None or not world.policy.challenges_without_token:
-        return None
-    account = tx.accounts.find(email=identifier.email, phone=identifier.phone)
-    if account is None:
-        return None
-    return tx.challenges.newest(account.id, Stage.MFA, world.clock(), fingerprint=fingerprint)
+def _charge_source(world: World, tx: Transaction, source: Source, now: datetime) -> bool:
+    # A budget beside that of other mails: asking for codes silences nobody's reset (LG-03).
+    network = source.network
+    return network is None or tx.throttles.charge_window(
+        world.throttle_keys.digest("code-mails", network), SOURCE_MAILS, now
+    )

@@ -103,7 +103,7 @@ def live_ones(places: list[tuple[Tenant, Membership]]) -> list[tuple[Tenant, Mem
 
 
 def _ask_for_code(world: World, tx: Transaction, account: Account, held: Held, now: datetime) -> Step:
-    choices = offered(tx.factors.of(account.id), account)
+    choices = offered(world.policy, tx.factors.of(account.id), account)
     token, challenge = _new_challenge(world, account, Stage.MFA, held, now)
     tx.challenges.add(challenge)
     # An app needs no mail; where a mailed code is the way, it is on its way already.

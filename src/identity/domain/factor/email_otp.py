@@ -9,7 +9,7 @@ from identity.domain.accounts import Account
 from identity.domain.audit import Event
 from identity.domain.callers import Caller
 from identity.domain.challenges import LIFETIME, Challenge, Stage
-from identity.domain.code_proof import new_recovery_codes, send_code
+from identity.domain.code_proof import charge_code, mail_code, new_recovery_codes, offered
 from identity.domain.errors import DomainError, EmailNotVerified, FactorNotAllowed
 from identity.domain.factor.change import factor_changed
 from identity.domain.factor.remove_factor import remove
@@ -32,7 +32,7 @@ def set_email_otp(world: World, proof: FreshProof, *, enabled: bool) -> Switched
     """Switch mailed codes on or off; what is so already changes nothing.
 
     Raises EmailNotVerified, FactorNotAllowed (beside an app, or where the policy has none: OT-06),
-    FactorRequired, or what fresh proof is refused with.
+    FactorRequired, PasswordTooShort (as RemoveFactor), or what fresh proof is refused with.
     """
 
     def switch(tx: Transaction, account: Account, now: datetime) -> Switched | DomainError:
@@ -64,10 +64,13 @@ def send_factor_code(world: World, caller: Caller, locale: str | None) -> None:
 
     def send(tx: Transaction) -> None:
         account = tx.accounts.get(caller.account_id)
-        if account is None or not any(f.type is FactorType.EMAIL_OTP for f in tx.factors.of(account.id)):
+        factors = tx.factors.of(caller.account_id)
+        if account is None or not factors or FactorType.EMAIL_OTP not in offered(world.policy, factors, account):
             return
+        if not charge_code(world, tx, account, now):
+            return  # The code of a moment ago goes on working, and asking costs no row.
         challenge = Challenge(digest, account.id, Stage.PROOF, created_at=now, expires_at=now + LIFETIME)
         tx.challenges.add(challenge)
-        send_code(world, tx, account, challenge, locale, now)
+        mail_code(world, tx, account, challenge, locale, now)
 
     world.database.write(send)
