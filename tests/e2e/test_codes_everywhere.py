@@ -82,7 +82,10 @@ class Person:
                 raise AssertionError(f"{rpc} takes a code: say here how")
 
 
+ENROLMENT = "FactorService.ConfirmTotpEnrollment"
+# A code that is guessed there is one of an app that the guesser was just shown.
 CONSUMERS = [name_of(method) for method in methods() if takes_codes(method.input_type)]
+GUESSED = [rpc for rpc in CONSUMERS if rpc != ENROLMENT]
 
 
 def charges(person: Person) -> int:
@@ -99,7 +102,7 @@ def forgive_password(person: Person) -> None:
     person.service.execute(delete(throttles).where(throttles.c.key == key))
 
 
-@pytest.mark.parametrize("rpc", CONSUMERS)
+@pytest.mark.parametrize("rpc", GUESSED)
 async def test_N_16_a_wrong_code_is_counted_wherever_it_is_sent(service: Running, rpc: str) -> None:
     """Each RPC whose request can hold a code charges the account's budget for it, and writes it down."""
     person = Person(service)
@@ -113,10 +116,33 @@ async def test_OT_05_N_16_all_share_one_budget(service: Running) -> None:
     """Five wrong codes here and there, and no right one is let in anywhere, nor looked at."""
     person = Person(service)
     await person.prepare()
-    for rpc in CONSUMERS[:5]:
+    for rpc in GUESSED[:5]:
         assert (await refused(person.answer(rpc, person.wrong))).reason == "OTP_INVALID"
-    for rpc in CONSUMERS:
+    for rpc in GUESSED:
         forgive_password(person)
-        right = person.new_app if rpc == "FactorService.ConfirmTotpEnrollment" else person.app
-        assert (await refused(person.answer(rpc, right.at(service.clock.now)))).reason == "OTP_INVALID", rpc
+        assert (await refused(person.answer(rpc, person.app.at(service.clock.now)))).reason == "OTP_INVALID", rpc
     assert charges(person) == 5
+
+
+async def test_OT_05_an_enrolment_has_five_tries_of_its_own(service: Running) -> None:
+    person = Person(service)
+    await person.prepare()
+    for _ in range(5):
+        assert (await refused(person.answer(ENROLMENT, person.wrong))).reason == "OTP_INVALID"
+    right = person.new_app.at(service.clock.now)
+    assert (await refused(person.answer(ENROLMENT, right))).reason == "OTP_INVALID"
+    assert (charges(person), service.events("code_failed", person.who.account.id)) == (0, 5)
+
+
+async def test_OT_05_OT_07_whoever_comes_in_by_recovery_code_gets_a_new_app(service: Running) -> None:
+    """After a hundred wrong codes for the old app it is of no use any more, and its successor is."""
+    person = Person(service)
+    await person.prepare()
+    assert (await refused(person.answer("AuthService.VerifyOtp", person.wrong))).reason == "OTP_INVALID"
+    service.set_failures("code", f"{person.who.account.id}:totp", 100, minutes=9_999_999)
+    old = person.app.at(service.clock.now)
+    assert (await refused(person.answer("AuthService.VerifyOtp", old))).reason == "OTP_INVALID"
+    await person.answer(ENROLMENT, person.new_app.at(service.clock.now))
+    service.clock.advance(minutes=1)
+    person.challenge = await challenged(service, person.who.email)
+    await person.answer("AuthService.VerifyOtp", person.new_app.at(service.clock.now))

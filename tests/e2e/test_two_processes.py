@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from itertools import cycle
 
+import pyotp
 from sqlalchemy import update
 from tests.conftest import Launch
 from tests.residents import app_of, invitation, resident
-from tests.running import OTHER_PASSWORD, PASSWORD, WRONG_PASSWORD, Client, bearer, new_email, refused
+from tests.running import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    WRONG_PASSWORD,
+    Client,
+    Metadata,
+    Running,
+    bearer,
+    new_email,
+    refused,
+)
 from tests.second_factor import challenged, verify
 
 from identity.store.tables import sessions as session_rows
 from identity_pb.v1 import auth_service_pb2 as auth
+from identity_pb.v1 import factor_service_pb2 as factors
 from identity_pb.v1 import invite_service_pb2 as invites
 from identity_pb.v1 import session_service_pb2 as sessions
 
@@ -74,3 +86,44 @@ async def test_F_20_LG_06_a_session_ended_elsewhere_opens_no_other(launch: Launc
     ]
     for call in calls:
         assert (await refused(call)).reason == "SESSION_REVOKED"
+
+
+async def test_F_20_F_09_a_session_ended_elsewhere_enrols_nothing_and_brings_no_device(launch: Launch) -> None:
+    """Whoever was shown out a moment ago leaves neither an app of theirs behind nor a phone that is told everything."""
+    one = await launch()
+    two = await launch(database_url=one.database_url, clock=one.clock)
+    who = resident(one)
+    metadata = bearer((await one.login(who.email)).tokens.access_token)
+    confirm = await begun(one, metadata)
+    push = sessions.RegisterPushDeviceRequest(token="push", platform=sessions.PUSH_PLATFORM_IOS)
+    ended = update(session_rows).where(session_rows.c.account_id == who.account.id)
+    one.execute(ended.values(revoked_at=one.clock.now, revoked_reason="revoked"))
+    calls = [
+        two.factors.ConfirmTotpEnrollment(confirm, metadata=metadata),
+        two.sessions.RegisterPushDevice(push, metadata=metadata),
+    ]
+    for call in calls:
+        assert (await refused(call)).reason == "SESSION_REVOKED"
+    mine = bearer((await one.login(who.email)).tokens.access_token)
+    assert not (await one.factors.ListFactors(factors.ListFactorsRequest(), metadata=mine)).factors
+    assert not (await one.sessions.ListPushDevices(sessions.ListPushDevicesRequest(), metadata=mine)).push_devices
+
+
+async def test_F_09_signing_out_everywhere_ends_the_enrolments_that_wait(launch: Launch) -> None:
+    """What an intruder began is of no use to them in a session that they get later."""
+    service = await launch()
+    who = resident(service)
+    metadata = bearer((await service.login(who.email)).tokens.access_token)
+    confirm = await begun(service, metadata)
+    everywhere = sessions.RevokeSessionsRequest(selection=sessions.SESSION_SELECTION_ALL)
+    await service.sessions.RevokeSessions(everywhere, metadata=metadata)
+    later = bearer((await service.login(who.email)).tokens.access_token)
+    assert (await refused(service.factors.ConfirmTotpEnrollment(confirm, metadata=later))).reason == "TOKEN_INVALID"
+
+
+async def begun(service: Running, metadata: Metadata) -> factors.ConfirmTotpEnrollmentRequest:
+    """What finishes an enrolment that has just begun."""
+    begin = factors.BeginTotpEnrollmentRequest(current_password=PASSWORD)
+    waiting = await service.factors.BeginTotpEnrollment(begin, metadata=metadata)
+    code = pyotp.TOTP(waiting.secret).at(service.clock.now)
+    return factors.ConfirmTotpEnrollmentRequest(enrollment_token=waiting.enrollment_token, code=code)

@@ -11,6 +11,7 @@ from identity.domain import gate
 from identity.domain.accounts import Account
 from identity.domain.audit import Event, record
 from identity.domain.callers import Source
+from identity.domain.challenges import Stage
 from identity.domain.errors import DomainError, SessionRevoked
 from identity.domain.ids import new_id
 from identity.domain.mails import MailKind
@@ -208,7 +209,12 @@ def _product_claims(world: World, session: Session, account: Account | None) -> 
 def end_sessions(
     world: World, tx: Transaction, account_id: UUID, reason: EndReason, now: datetime, *, except_id: UUID | None = None
 ) -> list[Session]:
-    """End every session of an account, whose row this unit holds, but one, here and on every replica."""
+    """End every session of an account, whose row this unit holds, but one, here and on every replica.
+
+    When all end, so do the enrolments that they began: the owner has shown somebody out.
+    """
+    if except_id is None:
+        tx.challenges.discard(account_id, now, Stage.ENROLMENT)
     ended = tx.sessions.revoke_all(account_id, now=now, reason=reason, except_id=except_id)
     announce(world, tx, ended, now)
     return ended

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from identity.domain.accounts import Account
 from identity.domain.audit import Event, record
+from identity.domain.authentication import live_session
 from identity.domain.callers import Caller, Source
 from identity.domain.challenges import LIFETIME, TRIES, Challenge, Stage, check
-from identity.domain.code_proof import CODE_ATTEMPTS, code_budget, new_recovery_codes, seal_seed
+from identity.domain.code_proof import code_budget, new_recovery_codes, seal_seed
 from identity.domain.errors import DomainError, OtpInvalid, TokenInvalid
 from identity.domain.factor.change import factor_changed
 from identity.domain.factors import Factor, FactorType
@@ -64,26 +65,27 @@ def begin_totp_enrolment(world: World, proof: FreshProof, label: str | None) -> 
 def confirm_totp_enrolment(world: World, caller: Caller, token: str, code: str, source: Source) -> Enrolled:
     """Switch the app on with its first code, which is used up by it (OT-02); an older app is replaced.
 
-    Raises TokenInvalid, TokenExpired or OtpInvalid.
+    The code is of a seed that is nobody's yet, so wrong ones are charged to the enrolment alone: whoever has lost the
+    old app, or guessed at it too often, can have a new one. Raises SessionRevoked, TokenInvalid, TokenExpired or
+    OtpInvalid.
     """
     now = world.clock()
     digest = world.secrets.digest(token)
 
     def confirm(tx: Transaction) -> Enrolled | DomainError:
         account = tx.accounts.hold(caller.account_id)
+        live_session(tx, caller, now)
         waiting = check(tx.challenges.get(digest, Stage.ENROLMENT), now)
         if account is None or waiting.account_id != account.id:
             return TokenInvalid(field="enrollment_token")
-        budget = code_budget(world, account, FactorType.TOTP)
-        charged = tx.challenges.count_try(digest, most=TRIES, now=now)
-        if not charged or not tx.throttles.charge_backoff(budget, CODE_ATTEMPTS, now):
+        if not tx.challenges.count_try(digest, most=TRIES, now=now):
             return OtpInvalid(field="code")
         seed = json.loads(world.vault.open(waiting.sealed or b"", context=f"enrolment:{digest.hex()}"))
         step = world.totp.step_of(seed["secret"], code, now)
         if step is None:
             record(tx.audit, Event.CODE_FAILED, now, account_id=account.id, source=source, factor="totp")
             return OtpInvalid(field="code")
-        tx.throttles.clear(budget)
+        tx.throttles.clear(code_budget(world, account, FactorType.TOTP))
         tx.challenges.consume(digest, Stage.ENROLMENT, now)
         factor_id = new_id(now)
         factor = tx.factors.put(

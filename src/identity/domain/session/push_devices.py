@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from identity.domain.audit import Event, record
+from identity.domain.authentication import live_session
 from identity.domain.callers import Caller, Source
 from identity.domain.errors import RateLimited
 from identity.domain.ids import new_id
@@ -15,7 +16,7 @@ from identity.domain.push_devices import MOST, REGISTRATIONS, Platform, PushDevi
 def register_push_device(world: World, caller: Caller, token: str, platform: Platform, source: Source) -> PushDevice:
     """Tie a push token to the caller's session; whoever had it loses it, without a hint to the caller (Z-22).
 
-    Raises RateLimited.
+    Raises SessionRevoked or RateLimited.
     """
     now = world.clock()
     digest = world.secrets.digest(token)
@@ -31,6 +32,9 @@ def register_push_device(world: World, caller: Caller, token: str, platform: Pla
     )
 
     def register(tx: Transaction) -> None:
+        # First the row of the account: whoever ends the session beside this waits for it, or is seen by it (F-09).
+        tx.accounts.hold(caller.account_id)
+        live_session(tx, caller, now)
         budget = world.throttle_keys.digest("push", str(caller.account_id))
         if not tx.throttles.charge_window(budget, REGISTRATIONS, now):
             raise RateLimited(retry_after=REGISTRATIONS.period.total_seconds())
