@@ -213,6 +213,18 @@ async def test_N_04_sixteen_right_passwords_at_once_all_sign_in(service: Running
     assert service.account(email).sign_in_count == 32
 
 
+async def test_N_04_PW_05_they_do_so_while_the_password_is_hashed_anew(service: Running) -> None:
+    """The first one renews what is stored, and spoils nothing for those who have proven the older form meanwhile."""
+    email = await service.verified()
+    pepper_id = (service.account(email).password_hash or "").split("$")[1]
+    older = PasswordHasher(service.world.passwords._peppers[pepper_id], pepper_id, 5).hash(PASSWORD)
+    change(service, email, password_hash=older)
+    async with service.clients(8) as clients:
+        answers, refusals = await outcomes(client.login(email) for client in clients)
+    assert (len(answers), refusals) == (8, [])
+    assert service.account(email).password_hash != older
+
+
 async def test_a_sign_in_is_counted_with_its_time_and_source(service: Running) -> None:
     """The account tells of this sign-in and the one before it."""
     email = await service.verified()

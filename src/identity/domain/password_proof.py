@@ -51,9 +51,13 @@ class Proof:
     def settle(self, tx: Transaction) -> None:
         """Give the budgets back; to be called once every factor has passed."""
         tx.throttles.clear(self.attempts_key)
+        self.refund_source(tx)
+        tx.after_commit(self.bout.succeed)
+
+    def refund_source(self, tx: Transaction) -> None:
+        """Give the source's budget back, instead, where the password was right and another step comes (LG-04)."""
         if self.source_key is not None:
             tx.throttles.refund(self.source_key)
-        tx.after_commit(self.bout.succeed)
 
 
 @dataclass(frozen=True, slots=True)

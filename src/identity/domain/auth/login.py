@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from identity.domain.accounts import Account
 from identity.domain.auth.proceed import Held, LoginResult, Step, finish, proceed
@@ -45,18 +46,27 @@ def login(world: World, attempt: Attempt) -> LoginResult:
 
 def _sign_in(world: World, attempt: Attempt, proof: Proof) -> LoginResult:
     now = world.clock()
+    held = Held(("pwd",), replace(attempt.client, known_device=proof.known_device), attempt.tenant_slug)
     rehashed = world.passwords.hash(attempt.password) if world.passwords.needs_rehash(proof.password_hash) else None
 
-    def settle(tx: Transaction) -> Step | DomainError:
-        account = tx.accounts.lock(proof.account.id, password_hash=proof.password_hash)
+    def settle(stored: str, tx: Transaction) -> Step | DomainError | None:
+        account = tx.accounts.lock(proof.account.id, password_hash=stored)
         if account is None:
-            return InvalidCredentials()
-        if rehashed is not None:
+            return None
+        if rehashed is not None and stored == proof.password_hash:
             tx.accounts.rehash(account.id, rehashed)
-        held = Held(("pwd",), replace(attempt.client, known_device=proof.known_device), attempt.tenant_slug)
         step = proceed(world, tx, account, held, now)
         if isinstance(step, Place):
             proof.settle(tx)
+        elif not isinstance(step, DomainError):
+            proof.refund_source(tx)
         return step
 
-    return finish(world, world.database.write(settle), now)
+    step = world.database.write(partial(settle, proof.password_hash))
+    if step is None:
+        # Changed since it was proven; or only renewed, by somebody who signed in at the same moment (N-04).
+        account = world.database.read(lambda tx: tx.accounts.get(proof.account.id))
+        stored = account.password_hash if account else None
+        if stored is not None and world.passwords.verify(attempt.password, stored):
+            step = world.database.write(partial(settle, stored))
+    return finish(world, step or InvalidCredentials(), now)
