@@ -10,17 +10,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from threading import Event
 from typing import Any
+from uuid import UUID
 
 import pytest
 from google.protobuf.message import Message
-from sqlalchemy import text
+from sqlalchemy import select, text
 from tests.e2e.test_gate import WAYS, Ready, Way, accept_as_a_member, switch_tenant, tokens_in
 from tests.residents import Resident, invitation, join, resident
 from tests.running import OTHER_PASSWORD, PASSWORD, Client, Metadata, Refusal, Running, bearer, outcome
 
 from identity.domain.accounts import AccountStatus
+from identity.domain.notices import new_reset_token
 from identity.domain.sessions import EndReason, Session
-from identity.domain.sign_in import end_sessions
+from identity.domain.sign_in import announce, end_sessions
+from identity.store.tables import one_time_tokens
 from identity_pb.v1 import account_service_pb2 as account_pb
 from identity_pb.v1 import auth_service_pb2 as auth
 from identity_pb.v1 import invite_service_pb2 as invites
@@ -216,6 +219,41 @@ async def test_F_09_a_sign_out_also_ends_what_took_the_place_of_its_session(serv
     moved = await moving
     assert not isinstance(moved, Refusal) and not isinstance(await leaving, Refusal)
     await assert_over(service, moved)
+
+
+async def test_F_09_Z_22_no_push_device_is_left_on_a_session_that_is_over(service: Running) -> None:
+    """One that is registered while its session is being ended waits for that, and is refused."""
+    who = resident(service)
+    session = await service.login(who.email)
+
+    def sign_out(tx: Any) -> None:
+        now = service.clock.now
+        ended = tx.sessions.end_line(UUID(session.session.id), now=now, reason=EndReason.SIGNED_OUT)
+        announce(service.world, tx, [ended], now)
+
+    register = sessions.RegisterPushDeviceRequest(token="a phone", platform=sessions.PUSH_PLATFORM_IOS)
+    async with Barrier(service, sign_out) as barrier:
+        mine = bearer(session.tokens.access_token)
+        call = await barrier.blocks(service.sessions.RegisterPushDevice(register, metadata=mine))
+    refusal = await call
+    assert isinstance(refusal, Refusal) and refusal.reason == "SESSION_REVOKED"
+    assert service.world.database.read(lambda tx: tx.push_devices.of(who.account.id)) == []
+
+
+async def test_RC_01_of_two_links_made_at_the_same_time_one_works(service: Running) -> None:
+    """Whoever makes the later one waits for the earlier one, and ends it."""
+    who = resident(service)
+
+    def make(tx: Any) -> None:
+        new_reset_token(service.world, tx, who.account, who.email, service.clock.now)
+
+    async with Barrier(service, make):
+        other = asyncio.create_task(asyncio.to_thread(service.world.database.write, make))
+        while not service.rows(_WAITING) and not other.done():
+            await asyncio.sleep(0)
+    await other
+    alive = (one_time_tokens.c.account_id == who.account.id, one_time_tokens.c.consumed_at.is_(None))
+    assert len(service.rows(select(one_time_tokens.c.digest).where(*alive))) == 1
 
 
 @pytest.mark.parametrize("by_id", [True, False], ids=["revoked", "signed out"])

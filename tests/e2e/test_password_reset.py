@@ -12,6 +12,7 @@ from tests.company import company
 from tests.conftest import Launch
 from tests.e2e.passwords import ACCEPTED, assert_refuses
 from tests.mailbox import text_of
+from tests.residents import join, resident
 from tests.running import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -28,6 +29,7 @@ from tests.running import (
 from identity.domain.service_access import create_service_key, learn_service_keys
 from identity.store.tables import accounts, one_time_tokens
 from identity_pb.v1 import auth_service_pb2 as pb
+from identity_pb.v1.invite_service_pb2 import CreateInviteRequest
 
 
 async def request(service: Running, identifier: str, *, metadata: Metadata = (), **fields: Any) -> None:
@@ -196,6 +198,23 @@ async def test_Z_30_a_role_can_be_left_out_silently(launch: Launch) -> None:
     assert service.mailbox.count(email) == 1
 
 
+async def test_Z_30_a_role_that_is_left_out_is_so_wherever_somebody_has_it(launch: Launch) -> None:
+    """Whoever was invited or promoted has it in the tenant, and another one outside of it."""
+    service = await launch(policy={"roles": {"owner": {"password_reset": False}}})
+    key = create_service_key(service.world, "resets", ["reset:issue"])
+    learn_service_keys(service.world)
+    promoted, host = resident(service, "user"), resident(service)
+    join(service, promoted.account, "owner", host.tenant)
+    other = resident(service, "user")
+    for who in (promoted, other):
+        await request(service, who.email)
+    await service.mails_sent()
+    assert (service.mailbox.count(promoted.email), service.mailbox.count(other.email)) == (0, 1)
+    service.clock.advance(minutes=2)
+    wish = pb.RequestPasswordResetRequest(identifier=promoted.email)
+    assert not (await service.auth.RequestPasswordReset(wish, metadata=bearer(key))).reset_token
+
+
 @pytest.mark.parametrize(
     "forged",
     [
@@ -299,6 +318,20 @@ async def test_Z_02_a_backend_gets_no_token_where_nobody_would_get_a_mail(servic
     assert await issued(email) == ""
     await service.reset(token)
     await service.login(email, OTHER_PASSWORD)
+
+
+async def test_LG_03_Z_02_other_mails_keep_no_backend_from_a_token_and_a_reset_mail_does(service: Running) -> None:
+    """Inviting somebody every minute silences nothing; and a token and a mail together are one in 60 s."""
+    key = create_service_key(service.world, "backend", ["reset:issue"])
+    learn_service_keys(service.world)
+    who, stranger = resident(service), await company(service)
+    wish = pb.RequestPasswordResetRequest(identifier=who.email)
+    invite = CreateInviteRequest(email=who.email, role="user", locale="en")
+    await service.invites.CreateInvite(invite, metadata=stranger.metadata)
+    assert (await service.auth.RequestPasswordReset(wish, metadata=bearer(key))).reset_token
+    service.clock.advance(minutes=2)
+    await request(service, who.email)
+    assert not (await service.auth.RequestPasswordReset(wish, metadata=bearer(key))).reset_token
 
 
 async def test_the_mail_is_in_the_language_of_the_request(service: Running) -> None:

@@ -14,6 +14,7 @@ from identity.domain.ids import new_id
 from identity.domain.mails import MailKind, OutboxMail
 from identity.domain.one_time_tokens import OneTimeToken, Purpose
 from identity.domain.ports import Transaction, World
+from identity.domain.roles import role_of
 from identity.domain.throttles import ADDRESS_MAILS, SOURCE_MAILS
 
 NOTICE_LIFETIME = timedelta(days=3)
@@ -80,10 +81,16 @@ def new_reset_token(world: World, tx: Transaction, account: Account, email: str,
     return _new_token(world, tx, account, Purpose.RESET_PASSWORD, email, now, lifetime), now + lifetime
 
 
-def may_reset(world: World, account: Account) -> bool:
-    """Whether an account may get a reset token: not a disabled one, nor one whose role the policy excludes (Z-30)."""
-    role = world.policy.roles.get(account.role or "")
-    return account.status is not AccountStatus.DISABLED and (role is None or role.password_reset)
+def may_reset(world: World, tx: Transaction, account: Account) -> bool:
+    """Whether an account may get a reset token: not a disabled one, nor one that has a role the policy excludes (Z-30).
+
+    Its own role, or that of a membership: whoever was invited or promoted has it there.
+    """
+    own = role_of(world.policy, tx.roles, None, account.role)
+    places = tx.tenants.memberships(account.id)
+    roles = [own, *(role_of(world.policy, tx.roles, tenant.id, member.role) for tenant, member in places)]
+    may = all(role is None or role.password_reset for role in roles)
+    return may and account.status is not AccountStatus.DISABLED
 
 
 def belongs(tx: Transaction, account: Account, tenant_slug: str | None) -> bool:
@@ -118,6 +125,8 @@ def _new_token(
     now: datetime,
     lifetime: timedelta,
 ) -> str:
+    # First the row of the account: of two who make one at the same time, the later one sees the earlier one's (RC-01).
+    tx.accounts.hold(account.id)
     token = world.secrets.new_token()
     tx.one_time_tokens.add(
         OneTimeToken(
@@ -183,7 +192,7 @@ def resolve_request(world: World, request: OutboxMail) -> OutboxMail | None:
                 return None
             mail = compose_verification(world, tx, replace(account, locale=locale), account.email, now)
         else:
-            if not may_reset(world, account) or not belongs(tx, account, conditions.get("tenant_slug")):
+            if not may_reset(world, tx, account) or not belongs(tx, account, conditions.get("tenant_slug")):
                 return None
             mail = compose_reset(world, tx, account, account.email, locale, now)
             record(tx.audit, Event.PASSWORD_RESET_SENT, now, account_id=account.id)

@@ -10,14 +10,13 @@ from identity.domain.audit import Event, record
 from identity.domain.callers import Source
 from identity.domain.errors import LinkNotFound, LinkUsed, PasswordUnchanged
 from identity.domain.mails import MailKind
-from identity.domain.notices import belongs, may_reset, new_reset_token, queue_notice, request_mail
+from identity.domain.notices import belongs, charge_address, may_reset, new_reset_token, queue_notice, request_mail
 from identity.domain.one_time_tokens import OneTimeToken, Purpose, check
 from identity.domain.password_proof import Identifier, password_budget
 from identity.domain.password_rules import check_password, context_words
 from identity.domain.ports import Transaction, World
 from identity.domain.sessions import EndReason
 from identity.domain.sign_in import end_sessions
-from identity.domain.throttles import ADDRESS_MAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +45,17 @@ def issue_password_reset(
 ) -> tuple[str, datetime] | None:
     """A reset token for a backend to hand over itself (Z-02); None where a mail would not have been sent either.
 
-    At most one in 60 s per account; the account's second factor is still asked for afterwards.
+    At most one in 60 s per account, mailed ones included; the account's second factor is still asked for afterwards.
     """
     now = world.clock()
 
     def issue(tx: Transaction) -> tuple[str, datetime] | None:
         account = tx.accounts.find(email=identifier.email, phone=identifier.phone)
-        if account is None or account.email is None or not may_reset(world, account):
+        if account is None or account.email is None or not may_reset(world, tx, account):
             return None
         if not belongs(tx, account, tenant_slug):
             return None
-        if not tx.throttles.charge_window(world.throttle_keys.digest("mail", account.email), ADDRESS_MAILS, now):
+        if not charge_address(world, tx, MailKind.REQUEST_PASSWORD_RESET, account.email, now):
             return None
         token, expires_at = new_reset_token(world, tx, account, account.email, now)
         record(tx.audit, Event.PASSWORD_RESET_ISSUED, now, account_id=account.id, source=source, service=service)
