@@ -70,6 +70,33 @@ class Prover:
         return {"totp": self._app.at(self._service.clock.now) if self._app else "123456"}
 
 
+@pytest.mark.parametrize("by_mail", [True, False], ids=["mail", "app"])
+async def test_PW_01_the_last_factor_stays_beside_a_password_that_is_too_short_alone(
+    service: Running, by_mail: bool
+) -> None:
+    """Eight characters were enough because there was a factor; whoever wants none changes the password first."""
+    short = "kaas-42-brood"
+    who = resident(service, password_hash=service.world.passwords.hash(short))
+    metadata = bearer((await service.login(who.email, short)).tokens.access_token)
+    prover = Prover(service, who, "mail" if by_mail else "app")
+    (factor,) = (await service.factors.ListFactors(factors.ListFactorsRequest(), metadata=metadata)).factors
+    proof = resources.SecondFactor(**await prover.answer(RECOVERY))
+    remove = factors.RemoveFactorRequest(id=factor.id, current_password=short, second_factor=proof)
+    no = await refused(service.factors.RemoveFactor(remove, metadata=metadata))
+    assert (no.reason, no.fields, no.info.metadata["min_length"]) == ("PASSWORD_TOO_SHORT", ["current_password"], "15")
+    if by_mail:
+        proof = resources.SecondFactor(**await prover.answer(RECOVERY))
+        off = factors.SetEmailOtpRequest(enabled=False, current_password=short, second_factor=proof)
+        assert (await refused(service.factors.SetEmailOtp(off, metadata=metadata))).reason == "PASSWORD_TOO_SHORT"
+
+    proof = resources.SecondFactor(**await prover.answer(RECOVERY))
+    change = auth.ChangePasswordRequest(current_password=short, new_password=PASSWORD, second_factor=proof)
+    await service.auth.ChangePassword(change, metadata=metadata)
+    remove.current_password = PASSWORD
+    remove.second_factor.recovery_code = (await prover.answer(RECOVERY))["recovery_code"]
+    await service.factors.RemoveFactor(remove, metadata=metadata)
+
+
 @pytest.mark.parametrize(("enrolled", "required", "offered"), TABLE, ids=lambda part: str(part) if part else "none")
 async def test_N_32_every_factor_against_every_demand(
     service: Running, enrolled: str, required: bool, offered: dict[int, list[str]]

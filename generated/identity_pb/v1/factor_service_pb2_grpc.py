@@ -122,7 +122,7 @@ class FactorServiceServicer:
         """ConfirmTotpEnrollment switches the authenticator app on with its first code. It replaces an app enrolled before.
 
         Errors:
-        - OTP_INVALID (UNAUTHENTICATED): the code is wrong.
+        - OTP_INVALID (UNAUTHENTICATED): the code is wrong, or 5 were; begin again.
         - TOKEN_INVALID (UNAUTHENTICATED): the enrolment token is unknown, was used, or another enrolment began
         since.
         - TOKEN_EXPIRED (UNAUTHENTICATED): the enrolment took longer than 10 minutes.
@@ -137,6 +137,8 @@ class FactorServiceServicer:
         Errors:
         - NOT_FOUND (NOT_FOUND): the caller has no such factor.
         - FACTOR_REQUIRED (FAILED_PRECONDITION): the role requires a second factor and this one is the last.
+        - PASSWORD_TOO_SHORT (INVALID_ARGUMENT): this factor is the last one, and the password is only allowed beside
+        one; change the password first.
         - INVALID_CREDENTIALS (UNAUTHENTICATED): the password is wrong.
         - MFA_REQUIRED (FAILED_PRECONDITION): no proof of a second factor was sent.
         - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.
@@ -172,6 +174,8 @@ class FactorServiceServicer:
         - FACTOR_NOT_ALLOWED (FAILED_PRECONDITION): policy does not allow mailed codes for the account, e.g.
         beside an authenticator app.
         - FACTOR_REQUIRED (FAILED_PRECONDITION): the role requires a second factor and this one is the last.
+        - PASSWORD_TOO_SHORT (INVALID_ARGUMENT): this factor is the last one, and the password is only allowed beside
+        one; change the password first.
         - INVALID_CREDENTIALS (UNAUTHENTICATED): the password is wrong.
         - MFA_REQUIRED (FAILED_PRECONDITION): the account has a second factor and no proof of it was sent.
         - OTP_INVALID (UNAUTHENTICATED): the proof of the second factor is wrong.

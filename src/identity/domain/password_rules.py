@@ -29,14 +29,21 @@ def check_password(
     text = unicodedata.normalize("NFC", password)
     if len(text) > MAX_CHARACTERS or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise PasswordTooLong(field=field, max_length=str(MAX_CHARACTERS))
-    shortest = rules.min_length if second_factor else rules.min_length_single_factor
-    if len(text) < shortest:
-        raise PasswordTooShort(field=field, min_length=str(shortest))
+    if (refused := too_short(world, password, field=field, second_factor=second_factor)) is not None:
+        raise refused
     if rules.composition and (missing := _missing_classes(text)):
         raise PasswordComposition(field=field, missing=",".join(missing))
     own = {word.casefold() for word in words if word}
     if text.casefold() in own or world.is_common_password(text):
         raise PasswordBlocklisted(field=field)
+
+
+def too_short(world: World, password: str, *, field: str, second_factor: bool) -> PasswordTooShort | None:
+    """What to refuse a password with that is too short, by itself or beside a second factor (PW-01)."""
+    rules = world.policy.password
+    shortest = rules.min_length if second_factor else rules.min_length_single_factor
+    enough = len(unicodedata.normalize("NFC", password)) >= shortest
+    return None if enough else PasswordTooShort(field=field, min_length=str(shortest))
 
 
 def context_words(email: str | None, name: PersonName, *others: str | None) -> list[str | None]:
