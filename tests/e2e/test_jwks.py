@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Thread
 from typing import Any
 
 import grpc
 import jwt
 import pytest
 from tests.conftest import Launch
-from tests.running import Client, Refusal, Running, outcomes, refused
+from tests.running import SECRET, Client, Refusal, Running, outcomes, refused
 
+from identity.crypto.key_ring import KeyRing
+from identity.crypto.keyring import Keyring
+from identity.crypto.vault import Vault
 from identity_pb.v1 import session_service_pb2 as pb
 
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "k"}
@@ -161,6 +165,30 @@ async def test_JW_04_an_emergency_drop_ends_every_old_token_at_once(launch: Laun
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
         assert kid(tokens.access_token) not in await jwks(node)
     await two.get_session((await service.refresh(tokens.refresh_token)).tokens.access_token)
+
+
+async def test_JW_04_an_emergency_drops_the_key_that_another_made_at_the_same_moment_too(launch: Launch) -> None:
+    """Two nodes make the next key; the one that was slower was told to drop every other, and does."""
+    service = await launch()
+    if service.world.database.dialect == "sqlite":
+        pytest.skip("one writer at a time: nobody is faster")
+    algorithm, vault = service.service.settings.signing_algorithm, service.world.vault
+    faster = Thread(target=KeyRing(service.world.database, vault, service.clock, algorithm).rotate)
+
+    class SlowVault(Vault):
+        """Seals once somebody else has sealed and committed."""
+
+        def seal(self, plaintext: bytes, context: str) -> bytes:
+            if faster.ident is None:
+                faster.start()
+                faster.join(10)
+            return super().seal(plaintext, context)
+
+    slower = KeyRing(service.world.database, SlowVault(Keyring(SECRET)), service.clock, algorithm)
+    slower.rotate(at_once=True)
+    generations = {row.generation for row in service.world.database.read(lambda tx: tx.signing_keys.all())}
+    service.service._key_ring.load()
+    assert (generations, list(await jwks(service))) == ({1, 2, 3}, [slower.keys().signing.kid])
 
 
 async def test_JW_04_a_key_is_replaced_before_it_ends(launch: Launch) -> None:

@@ -69,11 +69,11 @@ class KeyRing:
         With `at_once` it signs from now on and every older key is gone, and with it every access token
         that it signed: for a key that may be known to others.
         """
-        now = self._clock()
-        self._database.write(lambda tx: self._add(tx, now, at_once=at_once))
+        while not self._database.write(lambda tx: self._add(tx, self._clock(), at_once=at_once)) and at_once:
+            pass  # Another process was faster, and its key has dropped none: once more, and that one goes too.
         self.load()
 
-    def _add(self, tx: Transaction, now: datetime, *, at_once: bool) -> None:
+    def _add(self, tx: Transaction, now: datetime, *, at_once: bool) -> bool:
         older = tx.signing_keys.all()
         soon = now if at_once or signing(older, now) is None else now + PUBLISH_BEFORE_USE
         key = generate(self._algorithm, now, signs_from=soon)
@@ -88,9 +88,10 @@ class KeyRing:
             published_until=key.published_until,
         )
         if not tx.signing_keys.add(row):
-            return  # another process was faster, and its key is as good
+            return False  # another process was faster, and its key is as good unless the others are to go
         keep = now if at_once else soon + KEEP_PUBLISHED
         tx.signing_keys.retire([row.kid for row in older], signs_until=soon, published_until=keep)
+        return True
 
     def _open(self, row: StoredKey) -> SigningKey:
         key = SigningKey.from_bytes(self._vault.open(row.sealed, context=f"signing_key:{row.kid}"))
