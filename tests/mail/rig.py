@@ -124,6 +124,10 @@ class Rig:
     def sms_worker(self, transport: SmsTransport) -> Dispatcher:
         return self._worker(SmsCarrier(transport, "Acme"), knows_nobody)
 
+    def backlog(self) -> int:
+        """How many mails wait."""
+        return self.database.read(lambda tx: tx.outbox.backlog(self.clock()))
+
     def _worker(self, carrier: Carrier, resolve: Callable[[OutboxMail], OutboxMail | None]) -> Dispatcher:
         return Dispatcher(
             self.database,

@@ -206,7 +206,7 @@ def live_through(rig: Rig, fate: Fate, steps: list[int]) -> None:
             worker = rig.worker(fate.transport)
         except ServiceUnavailable:
             fate.database_is_away = False
-        if worker.backlog() == 0:
+        if rig.backlog() == 0:
             return
         rig.clock.advance(seconds=steps[turn % len(steps)])
     raise AssertionError("mails still wait")

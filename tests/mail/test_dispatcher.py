@@ -17,7 +17,7 @@ def test_a_mail_is_sent_once(rig: Rig) -> None:
     (id,) = rig.queue(ADA)
     transport = Recorder()
     worker = rig.worker(transport)
-    assert (worker.backlog(), worker.run_once(), worker.run_once(), worker.backlog()) == (1, 1, 0, 0)
+    assert (rig.backlog(), worker.run_once(), worker.run_once(), rig.backlog()) == (1, 1, 0, 0)
     ((recipient, message),) = transport.sent
     assert recipient == ADA
     assert message["Message-ID"] == f"<{id}@id.example>"

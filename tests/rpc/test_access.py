@@ -28,7 +28,7 @@ from tests.rpc.toy import (
 from identity.domain.callers import Caller
 from identity.domain.errors import PermissionDenied
 from identity.rpc.access import AccessError, AccessPolicy, unimplemented
-from identity.rpc.caller import current_caller, current_service, optional_caller, optional_service
+from identity.rpc.caller import current_caller, optional_caller, optional_service
 from identity_pb.v1 import access_pb2, auth_service_pb2, auth_service_pb2_grpc, session_service_pb2
 
 OPEN = {"Echo", "Run", "Hash", "Ask", "Prove"}
@@ -160,7 +160,8 @@ async def test_a_service_key_needs_the_scope_of_the_method() -> None:
         asked.append(scope)
         return authenticate_service(token, scope)
 
-    async with serving(Toy(do=lambda request: ToyReply(text=current_service())), authenticate_service=check) as served:
+    toy = Toy(do=lambda request: ToyReply(text=optional_service() or ""))
+    async with serving(toy, authenticate_service=check) as served:
         assert (await served.call("Serve", metadata=bearer(KEY))).text == "toy-backend"
         assert (await failure(served.call("Serve", metadata=bearer(TOKEN)))).reason == "UNAUTHENTICATED"
         assert asked == [SCOPE, SCOPE]

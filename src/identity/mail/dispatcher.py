@@ -111,11 +111,6 @@ class Dispatcher:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def backlog(self) -> int:
-        """How many rows of the outbox wait, whatever their channel."""
-        now = self._clock()
-        return self._database.read(lambda tx: tx.outbox.backlog(now))
-
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:

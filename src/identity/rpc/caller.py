@@ -163,14 +163,6 @@ def optional_caller() -> Caller | None:
     return None if call.caller is None and call.authorization is None else call.prove_caller()
 
 
-def current_service() -> str:
-    """Gives the name of the calling service key; raises `Unauthenticated` when there is none."""
-    service = current_call().service
-    if service is None:
-        raise Unauthenticated()
-    return service
-
-
 def optional_service() -> str | None:
     """Gives the service key behind a call of a PUBLIC method that names a scope; None without a bearer.
 
