@@ -16,6 +16,7 @@ from tests.running import (
     outcomes,
     refused,
 )
+from tests.second_factor import challenged, enrolled, verify
 
 from identity.store.tables import accounts
 from identity_pb.v1 import account_service_pb2 as account_pb
@@ -220,6 +221,19 @@ async def test_LG_02_the_mailed_token_lets_the_right_password_in_again(service: 
     for _ in range(4):
         await refused(service.login(email, WRONG_PASSWORD))
     await service.login(email)
+
+
+async def test_LG_02_a_sign_in_that_was_begun_before_the_lock_opens_it(service: Running) -> None:
+    """Whoever has proven the password and the factor is the owner, and their password is as good as before."""
+    person = await enrolled(service)
+    await guess(service, person.email, 1)
+    begun = await challenged(service, person.email)
+    service.set_failures("password", budget_of(service, person.email), 99)
+    await refused(service.login(person.email, WRONG_PASSWORD))
+    assert service.account(person.email).locked_at is not None
+    await service.auth.VerifyOtp(verify(begun, totp=person.code(service)))
+    assert service.account(person.email).locked_at is None
+    await challenged(service, person.email)
 
 
 async def test_LG_06_an_account_that_was_locked_by_hand_is_opened_too(service: Running) -> None:

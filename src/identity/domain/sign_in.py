@@ -86,9 +86,11 @@ def open_session(
         if ended is None:
             raise SessionRevoked()
         announce(world, tx, [ended], now)
-    account = tx.accounts.count_sign_in(account.id, now=now, ip=client.source.address)
     if replaces is None:
         tx.throttles.clear(password_budget(world, account.id, client.known_device))
+        if client.known_device is None and account.locked_at is not None:
+            tx.accounts.unlock(account.id)
+    account = tx.accounts.count_sign_in(account.id, now=now, ip=client.source.address)
     _tell_of_new_device(world, tx, account, client, now)
     lifetimes = world.policy.lifetimes
     scope = gate.scope(account)
