@@ -10,7 +10,7 @@ from identity.domain.auth.proceed import LoginResult, Step, finish, held_by, pro
 from identity.domain.callers import Source
 from identity.domain.challenges import Challenge, Stage, check
 from identity.domain.code_proof import Code, offered, prove_code, send_code
-from identity.domain.errors import DomainError, InvalidCredentials, OtpInvalid, RateLimited, TokenInvalid
+from identity.domain.errors import DomainError, InvalidCredentials, OtpInvalid, TokenInvalid
 from identity.domain.factors import AMR, FactorType
 from identity.domain.password_proof import Identifier, Proof, prove_password
 from identity.domain.ports import Transaction, World
@@ -40,9 +40,8 @@ def send_otp(
     """Mail a new code for a sign-in that waits; the answer is the same when nothing is sent (Z-10, Z-12).
 
     The code only ever goes to the address on file. By `identifier` it is sent while a sign-in whose
-    password was right waits, and where the policy allows challenges without a token.
-    Raises TokenInvalid or TokenExpired for a challenge token that is of no use, and RateLimited where a source has
-    named somebody too often (RC-03).
+    password was right waits, where the policy allows challenges without a token, and 20 times an hour for a source,
+    whomever it names (RC-03). Raises TokenInvalid or TokenExpired for a challenge token that is of no use.
     """
     now = world.clock()
     digest = world.secrets.digest(token) if token is not None else None
@@ -50,16 +49,10 @@ def send_otp(
     def send(tx: Transaction) -> None:
         if digest is not None:
             challenge = check(tx.challenges.get(digest, Stage.MFA), now)
-        elif identifier is None or not world.policy.challenges_without_token:
-            return
-        else:
-            if not _charge_source(world, tx, source, now):
-                raise RateLimited(retry_after=SOURCE_MAILS.period.total_seconds())
-            named = tx.accounts.find(email=identifier.email, phone=identifier.phone)
-            found = tx.challenges.newest(named.id, Stage.MFA, now) if named else None
-            if found is None:
-                return
+        elif (found := _waiting(world, tx, identifier, source, now)) is not None:
             challenge = found
+        else:
+            return
         account = tx.accounts.get(challenge.account_id)
         if account is None or (email is not None and email != account.email):
             return
@@ -130,9 +123,17 @@ def _answer(world: World, tx: Transaction, waiting: Challenge, code: Code, sourc
     return proceed(world, tx, account, replace(held, amr=amr), now)
 
 
-def _charge_source(world: World, tx: Transaction, source: Source, now: datetime) -> bool:
+def _waiting(
+    world: World, tx: Transaction, identifier: Identifier | None, source: Source, now: datetime
+) -> Challenge | None:
+    """The newest sign-in of somebody that waits for a code, where clients need no challenge token."""
+    if identifier is None or not world.policy.challenges_without_token:
+        return None
     # A budget beside that of other mails: asking for codes silences nobody's reset (LG-03).
     network = source.network
-    return network is None or tx.throttles.charge_window(
+    if network is not None and not tx.throttles.charge_window(
         world.throttle_keys.digest("code-mails", network), SOURCE_MAILS, now
-    )
+    ):
+        return None
+    account = tx.accounts.find(email=identifier.email, phone=identifier.phone)
+    return tx.challenges.newest(account.id, Stage.MFA, now) if account else None
